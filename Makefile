@@ -1,0 +1,68 @@
+# Each target does its own set-up in a virtual environment; the second time it is quick.
+# Everything runs from PyPI alone, but for the targets that say otherwise.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-kafka test-browser test-nightly lint types format bench dashboards lock build clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Trainwarden needs Python >= 3.10, this is %d.%d; try make PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 10) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing (the first time fetches torch: a few GB; later runs use the cache) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[all]' --group dev
+	@touch $@
+
+demo: $(STAMP)  ## the whole loop on this machine, with a real trainer and an injected fault
+	@$(BIN)/trainwarden demo $(ARGS)
+
+up: $(STAMP)  ## the embedded stack in the foreground
+	@$(BIN)/trainwarden up $(ARGS)
+
+test: lint types $(STAMP)  ## lint, types, import contracts, all tests that need PyPI only
+	$(BIN)/python -m pytest -m "not kafka and not browser and not nightly" $(ARGS)
+
+test-kafka: $(STAMP)  ## the end-to-end tests on Apache Kafka (needs Java 17 and Maven)
+	$(BIN)/python -m pytest -m "kafka and not nightly" $(ARGS)
+
+test-browser: $(STAMP)  ## the viewer in chromium (needs Debian's chromium)
+	$(BIN)/python -m pytest -m "browser and not nightly" $(ARGS)
+
+test-nightly: $(STAMP)  ## the slow forms
+	$(BIN)/python -m pytest -m "nightly" $(ARGS)
+
+lint: $(STAMP)  ## ruff and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(STAMP)  ## mypy --strict
+	$(BIN)/mypy
+
+format: $(STAMP)  ## let ruff rewrite the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## measure, as ratios against a peer in the same run
+	$(BIN)/python -m bench $(ARGS)
+
+dashboards: $(STAMP)  ## write dashboards/generated from the builders
+	$(BIN)/trainwarden dashboards build
+
+lock: $(STAMP)  ## write constraints.txt from pyproject.toml
+	@echo '# The one place that pins versions: written by `make lock` from pyproject.toml, used by every make target.' > constraints.new
+	@$(BIN)/uv pip compile --quiet pyproject.toml --extra all --group dev --universal --python-version 3.10 --no-header --no-annotate >> constraints.new
+	@mv constraints.new constraints.txt
+
+build: $(STAMP)  ## sdist and wheel into dist/
+	$(BIN)/python -m build
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Trainwarden's emitter: one line in the step loop."""
