@@ -1,0 +1,74 @@
+"""Options that several commands share, and how they find a running stack."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, NoReturn, Optional
+
+import typer
+
+from emitter.vocabulary import stack as discovery
+
+FOUND, USAGE, ERROR = 1, 2, 3
+
+
+class Mode(str, Enum):
+    """What remediation may do."""
+
+    act = "act"
+    approve = "approve"
+    shadow = "shadow"
+
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+DataDir = Annotated[
+    Optional[Path], typer.Option(help="Where data lives; the user's data directory by default.")
+]
+Rules = Annotated[
+    Optional[list[Path]],
+    typer.Option("--rules", help="Folder or file of rule packs; the shipped packs by default.", exists=True),
+]
+Kafka = Annotated[
+    Optional[str],
+    typer.Option(help="Brokers, host:port[,host:port].", envvar=discovery.ENV_KAFKA),
+]
+ClickHouse = Annotated[
+    Optional[str],
+    typer.Option(
+        help="ClickHouse over HTTP: http://[user:password@]host:port[/database].",
+        envvar=discovery.ENV_CLICKHOUSE,
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ModeOption = Annotated[
+    Mode,
+    typer.Option(help="act: do what the rules say; approve: destructive actions wait; shadow: only record."),
+]
+
+
+def fail(message: str, code: int = ERROR) -> NoReturn:
+    """One clear line on stderr, and the exit code."""
+    typer.echo(f"trainwarden: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def _endpoint(explicit: str | None, name: str, variable: str) -> str:
+    found = discovery.read_stack() if explicit is None else None
+    endpoint = explicit or (found["endpoints"].get(name) if found else None)
+    if not endpoint:
+        fail(
+            f"no {name} is known: give --{name}, set {variable}, or start a stack with `trainwarden up`",
+            USAGE,
+        )
+    return str(endpoint)
+
+
+def kafka_of(explicit: str | None) -> str:
+    """The brokers the user named, else those of the running local stack, else one clear error."""
+    return _endpoint(explicit, "kafka", discovery.ENV_KAFKA)
+
+
+def clickhouse_of(explicit: str | None) -> str:
+    """The ClickHouse the user named, else that of the running local stack, else one clear error."""
+    return _endpoint(explicit, "clickhouse", discovery.ENV_CLICKHOUSE)

@@ -1,0 +1,94 @@
+"""One part each, for production: worker, gateway, ClickHouse endpoint, viewer."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Optional
+
+import typer
+
+from emitter.vocabulary import stack as discovery
+from stream.cli.options import (
+    ClickHouse,
+    DataDir,
+    Host,
+    Kafka,
+    Mode,
+    ModeOption,
+    Rules,
+    clickhouse_of,
+    kafka_of,
+)
+
+
+class App(str, Enum):
+    """Which Faust app a worker process runs."""
+
+    loop = "loop"
+    history = "history"
+
+
+def worker(
+    app: Annotated[
+        App, typer.Option(help="loop: ingest, diagnose and remediate; history: the sink to ClickHouse.")
+    ] = App.loop,
+    kafka: Kafka = None,
+    clickhouse: ClickHouse = None,
+    rules: Rules = None,
+    mode: ModeOption = Mode.approve,
+    health_port: Annotated[
+        Optional[int], typer.Option(help="Serve /healthz and /readyz on this port of the loopback.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """One Faust worker process; start as many of either app as there are partitions."""
+    from stream.worker import run
+
+    run(
+        app=app.value,
+        kafka=kafka_of(kafka),
+        clickhouse=clickhouse_of(clickhouse) if app is App.history else clickhouse,
+        rules=rules,
+        mode=mode.value,
+        health_port=health_port,
+        data_dir=data_dir or discovery.data_dir(),
+    )
+
+
+def gateway(
+    kafka: Kafka = None,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port for OTLP over HTTP.")] = 4318,
+) -> None:
+    """The OTLP entrance: OTLP over HTTP comes in, the same bytes go to Kafka."""
+    from stream.gateway import run
+
+    run(kafka=kafka_of(kafka), host=host, port=port)
+
+
+def clickhouse(
+    data_dir: DataDir = None,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port for ClickHouse's HTTP interface.")] = 8123,
+) -> None:
+    """The embedded ClickHouse engine behind ClickHouse's HTTP interface."""
+    from stream.clickhouse import run
+
+    run(data_dir=data_dir or discovery.data_dir() / "clickhouse", host=host, port=port)
+
+
+def view(
+    clickhouse: ClickHouse = None,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the viewer.")] = 8400,
+) -> None:
+    """The built-in viewer: draws the dashboards from the history."""
+    from stream.web import run
+
+    run(clickhouse=clickhouse_of(clickhouse), host=host, port=port)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    for command in (worker, gateway, clickhouse, view):
+        app.command()(command)
