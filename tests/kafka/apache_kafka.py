@@ -1,0 +1,126 @@
+"""A real Apache Kafka broker (KRaft, one node) from the jars of Maven Central, for the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+import uuid
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+POM = Path(__file__).with_name("pom.xml")
+_NAMESPACE = "{http://maven.apache.org/POM/4.0.0}"
+_QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={log_dir}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+log.flush.interval.messages=9223372036854775807
+"""
+
+
+def kafka_version() -> str:
+    """The version in the pom, the one place that names it."""
+    version = ElementTree.parse(POM).getroot().find(f"{_NAMESPACE}properties/{_NAMESPACE}kafka.version")
+    assert version is not None
+    assert version.text
+    return version.text
+
+
+def require(program: str) -> str:
+    """The program's path; in CI a missing one fails, elsewhere the tests are skipped with the reason."""
+    found = shutil.which(program)
+    if found:
+        return found
+    reason = f"`{program}` is not installed: the Kafka tests need Java 17 and Maven"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def jars() -> Path:
+    """The folder of jars, fetched once per version into the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trainwarden"
+    folder = cache / f"kafka-{kafka_version()}"
+    if not folder.is_dir():
+        partial = folder.with_name(f"{folder.name}.{os.getpid()}")
+        command = [require("mvn"), "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
+        subprocess.run([*command, f"-DoutputDirectory={partial}"], check=True, timeout=600)
+        partial.rename(folder)
+    return folder
+
+
+class ApacheKafka:
+    """One broker in a directory of its own. ``start`` returns when it answers, ``stop`` when it is gone."""
+
+    def __init__(self, directory: Path, port: int, controller_port: int) -> None:
+        self.bootstrap = f"127.0.0.1:{port}"
+        self._directory = directory
+        self._log = directory / "kafka.log"
+        self._properties = directory / "server.properties"
+        self._properties.write_text(
+            _PROPERTIES.format(port=port, controller_port=controller_port, log_dir=directory / "data")
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _java(self, main: str, *arguments: str) -> list[str]:
+        heap = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"]
+        return [require("java"), *heap, _QUIET, "-cp", f"{jars()}/*", main, *arguments]
+
+    def format(self) -> None:
+        """Write the cluster id into the empty data directory, as KRaft asks."""
+        cluster = str(uuid.uuid4())
+        command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
+        subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
+
+    def start(self, timeout_s: float = 90.0) -> None:
+        """Start the broker and wait until it answers a metadata request."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._java("kafka.Kafka", str(self._properties)), stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + timeout_s
+        while not asyncio.run(_answers(self.bootstrap)):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"Apache Kafka did not come up:\n{self._log.read_text()[-4000:]}")
+
+    def stop(self) -> None:
+        """End the broker; killed if it takes too long."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(20)
+        self._process = None
+
+
+async def _answers(bootstrap: str) -> bool:
+    from stream.broker import BrokerError, wait_ready
+
+    try:
+        await wait_ready(bootstrap, timeout=2.0)
+    except (BrokerError, OSError):
+        return False
+    return True
