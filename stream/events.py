@@ -13,13 +13,13 @@ stands still while any part of the path is behind, and a replay sees the same ti
 
 from __future__ import annotations
 
-from typing import Final, Union
+from typing import Final, TypeAlias
 
 import msgspec
 
 VERSION: Final = 1
 
-Value = Union[float, int, bool, str, None]
+Value: TypeAlias = float | int | bool | str | None
 """A value of an event: numbers as logged (NaN and infinities included), or a string."""
 
 
@@ -88,7 +88,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, tag="events"):
 
 
 class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
-    """The clock: source ``otlp_logs`` partition ``partition`` of ``sources`` has been read up to ``time`` (ns).
+    """The clock: ``otlp_logs`` partition ``partition`` of ``sources`` has been read up to ``time`` (ns).
 
     ``gateways`` maps a gateway's id to the time (ns) of its beacon, where the beacon was a gateway's.
     """
@@ -101,7 +101,7 @@ class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
     gateways: dict[str, int] = {}
 
 
-Message = Union[Batch, Tick]
+Message: TypeAlias = Batch | Tick
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

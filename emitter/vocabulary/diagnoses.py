@@ -18,11 +18,49 @@ CRITICAL: Final = "critical"
 SEVERITIES: Final = (INFO, WARNING, CRITICAL)
 
 CATEGORIES: Final = frozenset(
-    """nan_loss nan_grad loss_zero_collapse loss_spike divergence plateau overfitting grad_explosion
-    grad_vanishing kl_explosion reward_collapse reward_anomaly entropy_collapse cuda_oom host_oom memory_leak
-    nccl_timeout nccl_error xid ecc gpu_throttle gpu_lost straggler hang node_loss process_exit
-    dataloader_crash data_stall throughput_drop disk_full network python_exception segfault cuda_error
-    checkpoint_error checkpoint_slow checkpoint_stale preemption restart_storm unreachable milestone""".split()
+    [
+        "nan_loss",
+        "nan_grad",
+        "loss_zero_collapse",
+        "loss_spike",
+        "divergence",
+        "plateau",
+        "overfitting",
+        "grad_explosion",
+        "grad_vanishing",
+        "kl_explosion",
+        "reward_collapse",
+        "reward_anomaly",
+        "entropy_collapse",
+        "cuda_oom",
+        "host_oom",
+        "memory_leak",
+        "nccl_timeout",
+        "nccl_error",
+        "xid",
+        "ecc",
+        "gpu_throttle",
+        "gpu_lost",
+        "straggler",
+        "hang",
+        "node_loss",
+        "process_exit",
+        "dataloader_crash",
+        "data_stall",
+        "throughput_drop",
+        "disk_full",
+        "network",
+        "python_exception",
+        "segfault",
+        "cuda_error",
+        "checkpoint_error",
+        "checkpoint_slow",
+        "checkpoint_stale",
+        "preemption",
+        "restart_storm",
+        "unreachable",
+        "milestone",
+    ]
 )
 CUSTOM_CATEGORY_PREFIX: Final = "custom."
 

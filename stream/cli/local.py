@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import Enum
 from importlib import metadata
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -23,12 +23,12 @@ def demo(
     fault: Annotated[
         str, typer.Option(help="lr-spike@STEP, lr-ramp@STEP, bad-batch@STEP, nan@STEP or none.")
     ] = "lr-spike@200",
-    steps: Annotated[Optional[int], typer.Option(help="Optimizer steps in all.", min=20)] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimizer steps in all.", min=20)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the trainer.")] = 1,
     stay: Annotated[bool, typer.Option(help="Keep stack and viewer up afterwards, until Ctrl-C.")] = False,
     as_json: AsJson = False,
     data_dir: DataDir = None,
-    kafka: Annotated[Optional[str], typer.Option(help="Use this Kafka instead of the embedded one.")] = None,
+    kafka: Annotated[str | None, typer.Option(help="Use this Kafka instead of the embedded one.")] = None,
 ) -> None:
     """The whole loop with a real trainer and an injected fault; exit 0 only if the loop closed."""
     from stream.demo import run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NoReturn, Optional
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -22,19 +22,17 @@ class Mode(str, Enum):
 
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
-DataDir = Annotated[
-    Optional[Path], typer.Option(help="Where data lives; the user's data directory by default.")
-]
+DataDir = Annotated[Path | None, typer.Option(help="Where data lives; the user's data directory by default.")]
 Rules = Annotated[
-    Optional[list[Path]],
+    list[Path] | None,
     typer.Option("--rules", help="Folder or file of rule packs; the shipped packs by default.", exists=True),
 ]
 Kafka = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(help="Brokers, host:port[,host:port].", envvar=discovery.ENV_KAFKA),
 ]
 ClickHouse = Annotated[
-    Optional[str],
+    str | None,
     typer.Option(
         help="ClickHouse over HTTP: http://[user:password@]host:port[/database].",
         envvar=discovery.ENV_CLICKHOUSE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -37,7 +37,7 @@ def worker(
     rules: Rules = None,
     mode: ModeOption = Mode.approve,
     health_port: Annotated[
-        Optional[int], typer.Option(help="Serve /healthz and /readyz on this port of the loopback.")
+        int | None, typer.Option(help="Serve /healthz and /readyz on this port of the loopback.")
     ] = None,
     data_dir: DataDir = None,
 ) -> None:

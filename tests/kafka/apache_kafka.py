@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 import uuid
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,7 @@ log.flush.interval.messages=9223372036854775807
 
 def kafka_version() -> str:
     """The version in the pom, the one place that names it."""
-    version = ElementTree.parse(POM).getroot().find(f"{_NAMESPACE}properties/{_NAMESPACE}kafka.version")
+    version = ET.parse(POM).getroot().find(f"{_NAMESPACE}properties/{_NAMESPACE}kafka.version")
     assert version is not None
     assert version.text
     return version.text

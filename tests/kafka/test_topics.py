@@ -47,5 +47,7 @@ def test_another_number_of_partitions_is_refused(kafka_bootstrap: str) -> None:
     """Asking for other partition counts names every topic and the cure, and changes nothing."""
     applied = asyncio.run(topics.apply(kafka_bootstrap, partitions=7))
 
-    with pytest.raises(topics.TopicsError, match=r"topic otlp_logs: expected 7 partitions, found 2; .*--partitions 2"):
+    with pytest.raises(
+        topics.TopicsError, match=r"topic otlp_logs: expected 7 partitions, found 2; .*--partitions 2"
+    ):
         applied.check()
