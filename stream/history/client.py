@@ -1,0 +1,98 @@
+"""Clients for ClickHouse's HTTP interface (a server, a cluster, or ``trainwarden clickhouse``)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.asyncclient import AsyncClient
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+
+from stream.history.errors import AddressError, UnreachableError
+
+DEFAULT_DATABASE: Final = "default"
+_FORM: Final = "http[s]://[user[:password]@]host:port[/database]"
+_POLL_S: Final = 0.2
+
+
+@dataclass(frozen=True)
+class Address:
+    """The parts of ``http[s]://[user[:password]@]host:port[/database]``."""
+
+    secure: bool
+    host: str
+    port: int
+    user: str | None
+    password: str
+    database: str
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Raises AddressError."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port or (8443 if parts.scheme == "https" else 8123)
+        except ValueError as error:
+            raise AddressError(f"ClickHouse: expected {_FORM}, got {url!r} ({error})") from None
+        database = unquote(parts.path.strip("/"))
+        if parts.scheme not in ("http", "https") or not parts.hostname or "/" in database:
+            raise AddressError(f"ClickHouse: expected {_FORM}, got {url!r}")
+        user = unquote(parts.username) if parts.username else None
+        password = unquote(parts.password or "")
+        secure = parts.scheme == "https"
+        return cls(secure, parts.hostname, port, user, password, database or DEFAULT_DATABASE)
+
+    def __str__(self) -> str:
+        """Without the password, for messages."""
+        user = f"{self.user}@" if self.user else ""
+        return f"http{'s' * self.secure}://{user}{self.host}:{self.port}/{self.database}"
+
+    def arguments(self, database: str | None = None) -> dict[str, Any]:
+        """Keyword arguments for clickhouse-connect; no sessions, so that queries may run side by side."""
+        return {
+            "host": self.host, "port": self.port, "username": self.user, "password": self.password,
+            "secure": self.secure, "database": database or self.database, "autogenerate_session_id": False,
+        }  # fmt: skip
+
+
+def connect(url: str, *, wait_s: float = 0.0, database: str | None = None, **options: Any) -> Client:
+    """A client for this address (``database`` in place of the one in the URL).
+
+    ``wait_s``: keep trying for so long while nobody answers. ``options`` go to clickhouse-connect.
+    Raises AddressError, UnreachableError; DatabaseError where the server refuses (user, database).
+    """
+    address = Address.parse(url)
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            return clickhouse_connect.get_client(**{**address.arguments(database), **options})
+        except DatabaseError:
+            raise
+        except (ClickHouseError, OSError) as error:
+            if time.monotonic() + _POLL_S > deadline:
+                raise UnreachableError(_unreachable(address, wait_s, error)) from error
+        time.sleep(_POLL_S)
+
+
+async def connect_async(url: str, *, database: str | None = None, **options: Any) -> AsyncClient:
+    """The asyncio twin of ``connect``, without waiting."""
+    address = Address.parse(url)
+    try:
+        return await clickhouse_connect.get_async_client(**{**address.arguments(database), **options})
+    except DatabaseError:
+        raise
+    except (ClickHouseError, OSError) as error:
+        raise UnreachableError(_unreachable(address, 0.0, error)) from error
+
+
+def _unreachable(address: Address, wait_s: float, error: Exception) -> str:
+    within = f" within {wait_s:g} s" if wait_s else ""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (
+        f"ClickHouse: expected an answer from {address}{within}, got: {reason}; "
+        "is it running? (`trainwarden up` or `trainwarden clickhouse` starts one)"
+    )
