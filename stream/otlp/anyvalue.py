@@ -1,0 +1,83 @@
+"""OTLP ``AnyValue`` as plain Python values: numbers, booleans and strings; what nests becomes JSON."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable
+from typing import Any, Final, Union
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+from emitter.vocabulary import cloudevents
+
+Scalar = Union[str, bool, int, float, None]
+
+_PLAIN: Final = frozenset({"double_value", "int_value", "string_value", "bool_value"})
+
+
+def scalar(value: AnyValue) -> Scalar:
+    """The value; bytes as base64, an array or key-value list as JSON, None where it is empty."""
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return None
+    if kind in ("array_value", "kvlist_value"):
+        return cloudevents.dumps(nested(value))
+    plain = getattr(value, kind)
+    return base64.b64encode(plain).decode() if kind == "bytes_value" else plain
+
+
+def nested(value: AnyValue) -> Any:
+    """The value with lists and dicts inside, as JSON would hold it."""
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [nested(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return {item.key: nested(item.value) for item in value.kvlist_value.values}
+    return scalar(value)
+
+
+def scalars(pairs: Iterable[KeyValue]) -> dict[str, Scalar]:
+    """Attributes by key. An attribute without a value is left out; of equal keys the last one counts."""
+    result: dict[str, Scalar] = {}
+    for pair in pairs:
+        value = pair.value
+        kind = value.WhichOneof("value")
+        if kind in _PLAIN:
+            result[pair.key] = getattr(value, kind)
+        elif kind is not None:
+            result[pair.key] = scalar(value)
+    return result
+
+
+def strings(pairs: Iterable[KeyValue]) -> dict[str, str]:
+    """Attributes by key, every value as text."""
+    return {key: str(text(value)) for key, value in scalars(pairs).items()}
+
+
+def text(value: Scalar) -> str | None:
+    """The value as people write it: ``true``, ``1.5``, the string itself; None where it is empty."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
+
+
+def integer(value: Scalar) -> int | None:
+    """An int where the value is one in any spelling (3, 3.0, "3"), else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return int(value) if math.isfinite(value) and value == int(value) else None
+    if isinstance(value, str):
+        return int(value) if value.strip().lstrip("+-").isdecimal() and len(value) < 20 else None
+    return value
+
+
+def number(value: Scalar) -> float | None:
+    """A float where the value is a number in any spelling, else None."""
+    if isinstance(value, bool) or value is None:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None

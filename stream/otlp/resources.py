@@ -1,0 +1,89 @@
+"""Who sent: an OTLP resource as an ``events.Resource``, and the names its metrics go by."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from opentelemetry.proto.resource.v1 import resource_pb2
+
+from emitter.vocabulary import attributes, metrics
+from stream import events
+from stream.otlp import anyvalue
+
+_log = logging.getLogger(__name__)
+
+_REMEMBERED_SENDERS: Final = 4096
+_REMEMBERED_NAMES: Final = 1024
+
+
+@dataclass(frozen=True)
+class Sender:
+    """A resource with the canonical names of what its records carry, remembered by set of names."""
+
+    resource: events.Resource
+    aliases: dict[str, str]
+    _names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+
+    def canonical(self, values: dict[str, events.Value]) -> dict[str, events.Value]:
+        """As ``metrics.canonical_values`` with the sender's aliases."""
+        logged = tuple(values)
+        names = self._names.get(logged)
+        if names is None:
+            names = tuple(metrics.canonical_values(values, self.aliases))
+            if len(self._names) < _REMEMBERED_NAMES:
+                self._names[logged] = names
+        return values if names is logged else dict(zip(names, values.values()))
+
+
+def sender(resource: resource_pb2.Resource, gateway: str | None) -> Sender:
+    """The sender of these resource attributes; the same object for the same attributes."""
+    return _sender(resource.SerializeToString(deterministic=True), gateway)
+
+
+@lru_cache(maxsize=_REMEMBERED_SENDERS)
+def _sender(serialized: bytes, gateway: str | None) -> Sender:
+    found = anyvalue.scalars(resource_pb2.Resource.FromString(serialized).attributes)
+    return Sender(_typed(found, gateway), _aliases(anyvalue.text(found.get(attributes.ALIASES))))
+
+
+def _typed(found: dict[str, anyvalue.Scalar], gateway: str | None) -> events.Resource:
+    def text(name: str) -> str | None:
+        return anyvalue.text(found.get(name)) or None
+
+    def integer(name: str) -> int | None:
+        return anyvalue.integer(found.get(name))
+
+    return events.Resource(
+        run=text(attributes.RUN_ID) or "",
+        run_name=text(attributes.RUN_NAME),
+        attempt=integer(attributes.ATTEMPT) or 0,
+        rank=integer(attributes.RANK),
+        local_rank=integer(attributes.LOCAL_RANK),
+        world_size=integer(attributes.WORLD_SIZE),
+        node_rank=integer(attributes.NODE_RANK),
+        node=text(attributes.HOST_NAME),
+        role=text(attributes.ROLE),
+        emitter=text(attributes.EMITTER_ID),
+        service=text(attributes.SERVICE_NAME),
+        pid=integer(attributes.PROCESS_PID),
+        gateway=gateway,
+        attributes={name: str(anyvalue.text(value)) for name, value in found.items()},
+    )
+
+
+def _aliases(text: str | None) -> dict[str, str]:
+    if not text:
+        return {}
+    try:
+        table = json.loads(text)
+        return {name: table[name] for name in table if isinstance(name, str) and isinstance(table[name], str)}
+    except (ValueError, TypeError, RecursionError):
+        _log.warning(
+            "resource attribute %s: expected a JSON object of strings, got %.80r; it is ignored",
+            attributes.ALIASES, text,
+        )  # fmt: skip
+        return {}
