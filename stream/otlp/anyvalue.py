@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable
-from typing import Any, Final, Union
+from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from emitter.vocabulary import cloudevents
 
-Scalar = Union[str, bool, int, float, None]
-
-_PLAIN: Final = frozenset({"double_value", "int_value", "string_value", "bool_value"})
+Scalar = str | bool | int | float | None
 
 
 def scalar(value: AnyValue) -> Scalar:
@@ -42,11 +40,12 @@ def scalars(pairs: Iterable[KeyValue]) -> dict[str, Scalar]:
     result: dict[str, Scalar] = {}
     for pair in pairs:
         value = pair.value
-        kind = value.WhichOneof("value")
-        if kind in _PLAIN:
-            result[pair.key] = getattr(value, kind)
-        elif kind is not None:
-            result[pair.key] = scalar(value)
+        # What is not the default of its type must be what is set; asking for the kind costs more.
+        plain: Scalar = value.double_value or value.int_value or value.string_value
+        if not plain:
+            plain = scalar(value)
+        if plain is not None:
+            result[pair.key] = plain
     return result
 
 

@@ -33,10 +33,11 @@ class Sender:
         logged = tuple(values)
         names = self._names.get(logged)
         if names is None:
+            # One canonical name comes out for each name that goes in, in the same order.
             names = tuple(metrics.canonical_values(values, self.aliases))
             if len(self._names) < _REMEMBERED_NAMES:
                 self._names[logged] = names
-        return values if names is logged else dict(zip(names, values.values()))
+        return dict(zip(names, values.values(), strict=True))
 
 
 def sender(resource: resource_pb2.Resource, gateway: str | None) -> Sender:

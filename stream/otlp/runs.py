@@ -9,7 +9,7 @@ from stream import events
 
 @dataclass(frozen=True)
 class RunEvents:
-    """The events of one run in one request, in the order of its records. ``run`` is "" where none is named."""
+    """The events of one run in one request, in the order of its records; ``run`` is "" without a run id."""
 
     run: str
     resources: list[events.Resource] = field(default_factory=list)
