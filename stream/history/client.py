@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,13 +11,14 @@ from urllib.parse import unquote, urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver.asyncclient import AsyncClient
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from stream.history.errors import AddressError, UnreachableError
 
 DEFAULT_DATABASE: Final = "default"
 _FORM: Final = "http[s]://[user[:password]@]host:port[/database]"
 _POLL_S: Final = 0.2
+_CODE: Final = re.compile(r"\bCode:\s*(\d+)")
 
 
 @dataclass(frozen=True)
@@ -63,16 +65,16 @@ def connect(url: str, *, wait_s: float = 0.0, database: str | None = None, **opt
     """A client for this address (``database`` in place of the one in the URL).
 
     ``wait_s``: keep trying for so long while nobody answers. ``options`` go to clickhouse-connect.
-    Raises AddressError, UnreachableError; DatabaseError where the server refuses (user, database).
+    Raises AddressError, UnreachableError; clickhouse-connect's own error where the server refuses.
     """
     address = Address.parse(url)
     deadline = time.monotonic() + wait_s
     while True:
         try:
             return clickhouse_connect.get_client(**{**address.arguments(database), **options})
-        except DatabaseError:
-            raise
         except (ClickHouseError, OSError) as error:
+            if error_code(error) is not None:
+                raise
             if time.monotonic() + _POLL_S > deadline:
                 raise UnreachableError(_unreachable(address, wait_s, error)) from error
         time.sleep(_POLL_S)
@@ -83,16 +85,30 @@ async def connect_async(url: str, *, database: str | None = None, **options: Any
     address = Address.parse(url)
     try:
         return await clickhouse_connect.get_async_client(**{**address.arguments(database), **options})
-    except DatabaseError:
-        raise
     except (ClickHouseError, OSError) as error:
+        if error_code(error) is not None:
+            raise
         raise UnreachableError(_unreachable(address, 0.0, error)) from error
+
+
+def error_code(error: BaseException) -> int | None:
+    """ClickHouse's code of this error; None where no server answered with one."""
+    code = getattr(error, "code", None)
+    if isinstance(code, int):
+        return code
+    match = _CODE.search(str(error))
+    return int(match[1]) if match else None
+
+
+def first_line(error: BaseException) -> str:
+    """The error in one line, for messages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def _unreachable(address: Address, wait_s: float, error: Exception) -> str:
     within = f" within {wait_s:g} s" if wait_s else ""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return (
-        f"ClickHouse: expected an answer from {address}{within}, got: {reason}; "
+        f"ClickHouse: expected an answer from {address}{within}, got: {first_line(error)}; "
         "is it running? (`trainwarden up` or `trainwarden clickhouse` starts one)"
     )

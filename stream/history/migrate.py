@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from stream import resources
 from stream.history import ddl
-from stream.history.client import Address, connect
+from stream.history.client import Address, connect, error_code, first_line
 from stream.history.errors import MigrationError
 from stream.history.settings import SchemaSettings, from_environment
 
 WAIT_S: Final = 30.0
+_UNKNOWN_DATABASE: Final = 81
 
 _LEDGER: Final = """\
 CREATE TABLE IF NOT EXISTS trainwarden_migrations {on_cluster}
@@ -62,9 +63,9 @@ def _open(url: str, settings: SchemaSettings, wait_s: float) -> Client:
     """A client on the database of the URL, which is created where it is missing."""
     try:
         return connect(url, wait_s=wait_s)
-    except DatabaseError as error:
-        if "UNKNOWN_DATABASE" not in str(error):
-            raise MigrationError(f"{Address.parse(url)}: {_reason(error)}") from error
+    except ClickHouseError as error:
+        if error_code(error) != _UNKNOWN_DATABASE:
+            raise MigrationError(f"{Address.parse(url)}: {first_line(error)}") from error
     database = Address.parse(url).database.replace("`", "``")
     with connect(url, database="default") as client:
         client.command(ddl.render(f"CREATE DATABASE IF NOT EXISTS `{database}` {{on_cluster}}", settings))
@@ -95,7 +96,7 @@ def _apply(client: Client, file: ddl.File, settings: SchemaSettings) -> None:
             client.command(ddl.render(statement, settings))
         except ClickHouseError as error:
             raise MigrationError(
-                f"{file.name}: statement {position} ({statement.splitlines()[0]}): {_reason(error)}"
+                f"{file.name}: statement {position} ({statement.splitlines()[0]}): {first_line(error)}"
             ) from error
     client.insert("trainwarden_migrations", [[file.name, file.checksum]], column_names=["name", "checksum"])
 
@@ -115,8 +116,3 @@ def _apply_retention(client: Client, ttls: Iterable[ddl.TableTtl], settings: Sch
         days = settings.days[ttl.kind]
         changed.append(f"retention of {ttl.table}: {f'{days} days' if days else 'no limit'}")
     return changed
-
-
-def _reason(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
