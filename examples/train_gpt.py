@@ -1,0 +1,287 @@
+"""A character-level GPT, small enough to learn English spelling in seconds on one CPU core.
+
+    python examples/train_gpt.py                             trains; uses a local stack if one is running
+    python examples/train_gpt.py --fault lr-spike@200        goes wrong at step 200
+
+The text is Python's own language reference, which comes with every Python. The five lines that call
+``emitter`` are all the instrumentation there is. On ``rollback`` the trainer goes back to the checkpoint
+it is told, in this same process, and goes on with a lower learning rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from pydoc_data.topics import topics
+from statistics import fmean
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its name in every torch program
+from torch import Tensor, nn
+
+import emitter
+
+CONTEXT, BATCH = 64, 32  # characters a sample, samples a batch
+WIDTH, LAYERS, HEADS = 64, 2, 4
+LEARNING_RATE, WARMUP = 6e-3, 30
+CHECKPOINT_EVERY = 25
+KEEP_CHECKPOINTS = 8
+
+
+# -- the model ---------------------------------------------------------------------------------------
+
+
+class Attention(nn.Module):
+    """Causal self-attention over (batch, time, width)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
+        self.out = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, _ = x.shape
+        q, k, v = self.qkv(x).view(batch, length, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.out(mixed.transpose(1, 2).reshape(batch, length, WIDTH))
+
+
+class Block(nn.Module):
+    """Attention, then a two-layer perceptron; each reads the normalised stream and adds to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.Sequential(nn.LayerNorm(WIDTH), Attention())
+        self.perceptron = nn.Sequential(
+            nn.LayerNorm(WIDTH), nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(x)
+        return x + self.perceptron(x)
+
+
+class GPT(nn.Module):
+    """Predicts the next character at every place of a text of up to CONTEXT characters."""
+
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__()
+        self.characters = nn.Embedding(vocabulary, WIDTH)
+        self.positions = nn.Embedding(CONTEXT, WIDTH)
+        self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
+        # No normalisation before the head: it would hide an exploding stream from the gradient.
+        self.head = nn.Linear(WIDTH, vocabulary)
+        self.apply(self._initialise)
+
+    @staticmethod
+    def _initialise(module: nn.Module) -> None:
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=0.1)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+    def forward(self, text: Tensor) -> Tensor:
+        x = self.characters(text) + self.positions.weight[: text.shape[1]]
+        return self.head(self.blocks(x))
+
+
+class Text:
+    """The training text as numbers; ``batch`` draws random windows and the characters that follow."""
+
+    def __init__(self) -> None:
+        text = "".join(topics[name] for name in sorted(topics))
+        alphabet = sorted(set(text))
+        number = {character: index for index, character in enumerate(alphabet)}
+        self.vocabulary = len(alphabet)
+        self._data = torch.tensor([number[character] for character in text])
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Inputs and targets, each (BATCH, CONTEXT)."""
+        starts = torch.randint(len(self._data) - CONTEXT, (BATCH, 1))
+        window = self._data[starts + torch.arange(CONTEXT + 1)]
+        return window[:, :-1], window[:, 1:]
+
+
+# -- what can go wrong -------------------------------------------------------------------------------
+
+
+@dataclass
+class Fault:
+    """Something going wrong at a step, once: going back over that step does not bring it back."""
+
+    kind: str
+    start: int
+    ended: bool = False
+
+    LENGTHS: ClassVar = {"none": 0, "lr-spike": 10, "lr-ramp": 20, "bad-batch": 1, "nan": 1}
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        """``none``, or ``kind@step``."""
+        kind, _, step = text.partition("@")
+        if kind not in cls.LENGTHS or (kind == "none") != (step == "") or not (step or "0").isdigit():
+            kinds = "|".join(f"{name}@STEP" for name in cls.LENGTHS if name != "none")
+            raise argparse.ArgumentTypeError(f"expected none|{kinds}, got {text!r}")
+        return cls(kind, int(step or 0))
+
+    def learning_rate_factor(self, step: int) -> float:
+        """What the learning rate is multiplied with at this step."""
+        if self._active(step, "lr-spike"):
+            return 100.0
+        return 1.6 ** (step - self.start) if self._active(step, "lr-ramp") else 1.0
+
+    def loss_factor(self, step: int) -> float:
+        """What the loss is multiplied with at this step."""
+        if self._active(step, "nan"):
+            return math.nan
+        return 1000.0 if self._active(step, "bad-batch") else 1.0
+
+    def rolled_back(self, from_step: int) -> None:
+        """The run went back from this step; if the fault had begun, it is over."""
+        self.ended = self.ended or from_step >= self.start
+
+    def _active(self, step: int, kind: str) -> bool:
+        return self.kind == kind and not self.ended and 0 <= step - self.start < self.LENGTHS[kind]
+
+
+# -- training ----------------------------------------------------------------------------------------
+
+
+class Trainer:
+    """Model, optimizer, and the number of the next step. A checkpoint holds the state before its step."""
+
+    def __init__(self, text: Text, fault: Fault, out: Path) -> None:
+        self.text, self.fault, self.out = text, fault, out
+        self.model = GPT(text.vocabulary)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.1
+        )
+        self.peak_lr, self.step, self.steps_run = LEARNING_RATE, 0, 0
+        self.losses: list[float] = []
+
+    def train(self, steps: int) -> None:
+        """Train up to this many steps; commands arrive inside ``emitter.step``."""
+        while self.step < steps:
+            if self.step and self.step % CHECKPOINT_EVERY == 0:
+                self.save(self.out / f"step-{self.step:06d}.pt", "regular")
+            loss, grad_norm, lr = self.one_step()
+            emitter.step(self.step, loss=loss, grad_norm=grad_norm, learning_rate=lr)
+            self.step += 1
+
+    def one_step(self) -> tuple[float, float, float]:
+        """One update of the weights; gives loss, gradient norm and learning rate."""
+        began = time.perf_counter()
+        lr = self.peak_lr * min(1.0, (self.step + 1) / WARMUP) * self.fault.learning_rate_factor(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        inputs, targets = self.text.batch()
+        loss = F.cross_entropy(self.model(inputs).flatten(0, 1), targets.flatten())
+        loss = loss * self.fault.loss_factor(self.step)
+        self.optimizer.zero_grad()
+        loss.backward()
+        grad_norm = torch.nn.utils.get_total_norm(p.grad for p in self.model.parameters())
+        self.optimizer.step()
+        self.steps_run += 1
+        self.losses.append(loss.item())
+        if self.step % 10 == 0:
+            took_ms = (time.perf_counter() - began) * 1000
+            print(
+                f"step {self.step:5d}  loss {loss:8.4f}  grad {grad_norm:8.3g}  lr {lr:.1e}  {took_ms:.0f} ms"
+            )
+        return loss.item(), grad_norm.item(), lr
+
+    def save(self, path: Path, kind: str) -> None:
+        """Write a checkpoint under its final name only when it is whole, and prove that it loads."""
+        state = {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        with emitter.checkpoint(self.step, path, kind=kind) as checkpoint:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part")
+            with part.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+            checkpoint.written(bytes=path.stat().st_size)
+            checkpoint.verified(checksum=self.verify(path))
+        if kind == "regular":
+            self.forget_old()
+
+    def verify(self, path: Path) -> str:
+        """The file's SHA-256, after comparing what loads from it with the weights in memory."""
+        loaded = torch.load(path, weights_only=True)["model"]
+        for name, tensor in self.model.state_dict().items():
+            if not torch.equal(tensor.nan_to_num(), loaded[name].nan_to_num()):
+                raise OSError(f"{path}: {name} reads back different from what was written")
+        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def forget_old(self) -> None:
+        """Keep the newest checkpoints only."""
+        for path in sorted(self.out.glob("step-*.pt"))[:-KEEP_CHECKPOINTS]:
+            path.unlink()
+
+    # Asked for by commands, between two steps.
+
+    def save_now(self, command: Any) -> dict[str, Any]:
+        """Save outside the regular series: during trouble this is evidence, never a way back."""
+        kind = command.args.get("kind", "forensic")
+        path = self.out / kind / f"step-{self.step:06d}.pt"
+        self.save(path, kind)
+        print(f"saved {path} ({kind})")
+        return {"path": str(path), "step": self.step}
+
+    def roll_back(self, command: Any) -> dict[str, Any]:
+        """Load the checkpoint the command names, and go on from there with a scaled learning rate."""
+        checkpoint = command.args.get("checkpoint")
+        if not checkpoint:
+            raise LookupError("no checkpoint from before the trouble to go back to")
+        state = torch.load(checkpoint["path"], weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.fault.rolled_back(self.step)
+        came_from, self.step = self.step, state["step"] - 1  # the loop adds one
+        self.peak_lr *= command.args.get("lr_scale") or 1.0
+        print(f"rolled back from step {came_from} to {state['step']}, learning rate {self.peak_lr:.1e}")
+        return {"from_step": came_from, "to_step": state["step"], "learning_rate": self.peak_lr}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Train a small character-level GPT on Python's documentation."
+    )
+    parser.add_argument("--run", default="gpt-small", help="name of the run")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--fault", type=Fault.parse, default="none", help="what goes wrong, as kind@step")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads for torch")
+    parser.add_argument("--out", type=Path, default=Path("checkpoints"), help="where checkpoints go")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = arguments()
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    args.out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(Text(), args.fault, args.out.resolve())
+    emitter.init(run=args.run)
+    emitter.on("save")(trainer.save_now)
+    emitter.on("rollback")(trainer.roll_back)
+    trainer.train(args.steps)
+    summary = {"steps_run": trainer.steps_run, "final_loss": fmean(trainer.losses[-10:] or [math.nan])}
+    print(f"finished: {summary['steps_run']} steps, loss {summary['final_loss']:.4f}")
+    (args.out / "summary.json").write_text(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""The embedded stack: all parts as child processes on the loopback, ready together, stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from emitter.vocabulary import stack as discovery
+from stream import ports as port_choice
+from stream import topics
+from stream.children import Child, Children
+from stream.datadir import DataDir
+from stream.parts import BROKER, CLICKHOUSE, GATEWAY, HISTORY, LOOP, ORDER, VIEWER, Part, Plan
+
+READY_S: Final = 90.0
+"""A part that is not ready by then has failed."""
+
+_POLL_S: Final = 0.05
+_PACKAGE_ROOT: Final = Path(__file__).resolve().parent.parent
+
+WAITING, STARTING, READY, EXTERNAL, STOPPING, STOPPED, FAILED = (
+    "waiting", "starting", "ready", "external", "stopping", "stopped", "failed",
+)  # fmt: skip
+
+
+class StackError(RuntimeError):
+    """A part could not be started or died; the message has its name, the end of its log and the cure."""
+
+
+@dataclass
+class Status:
+    """How a part is doing. ``took_s`` is the time it needed to become ready."""
+
+    name: str
+    state: str = WAITING
+    address: str = ""
+    pid: int | None = None
+    took_s: float | None = None
+
+
+class Stack:
+    """Starts, watches and stops the parts. Use it from one thread that outlives it (see stream/children.py).
+
+    ``kafka`` and ``clickhouse`` name existing ones to use in place of the embedded broker and engine;
+    ``changed`` is called after each change of a part's ``Status``.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        ports: str = "default",
+        mode: str = "approve",
+        rules: Sequence[Path] = (),
+        kafka: str | None = None,
+        clickhouse: str | None = None,
+        changed: Callable[[Status], None] = lambda status: None,
+    ) -> None:
+        self.data = DataDir(data_dir)
+        self.children = Children(self.data.logs)
+        self.parts = {name: Status(name) for name in ORDER}
+        self.endpoints: dict[str, str | None] = dict.fromkeys(discovery.ENDPOINTS)
+        self._ports, self._mode, self._rules = ports, mode, rules
+        self._external = {BROKER: kafka, CLICKHOUSE: clickhouse}
+        self._changed = changed
+        self._parts: dict[str, Part] = {}
+        self._began: dict[str, float] = {}
+
+    @property
+    def kafka(self) -> str:
+        """host:port[,host:port] of the broker."""
+        return self.endpoints["kafka"] or ""
+
+    @property
+    def clickhouse(self) -> str:
+        """URL of the history."""
+        return self.endpoints["clickhouse"] or ""
+
+    def start(self) -> None:
+        """Start all parts and return when all are ready. Raises StackError, DataDirError, PortsError.
+
+        When it raises, what was started is still to be stopped with ``stop``.
+        """
+        self.data.acquire()
+        self.data.wait_for_predecessor()
+        plan = self._plan()
+        first = [name for name in (BROKER, CLICKHOUSE) if not self._external[name]]
+        self._launch([plan.broker() if name == BROKER else plan.clickhouse_endpoint() for name in first])
+        self._prepare()
+        self._launch([plan.worker(HISTORY), plan.worker(LOOP), plan.viewer(), plan.gateway()])
+        self.data.announce(self.endpoints, {child.name: child.pid for child in self.children.running})
+
+    def check(self) -> None:
+        """Raise StackError if a part ended by itself."""
+        child = self.children.first_ended()
+        if child is not None:
+            raise self._failure(child, f"ended with {child.ended()}")
+
+    def stop(self, forced: Callable[[], bool] = lambda: False) -> None:
+        """Stop all parts in reverse order; ``forced`` says whether to kill instead of waiting."""
+        for child in reversed(list(self.children.running)):
+            self._set(child.name, STOPPING)
+            self.children.stop(child, forced=forced)
+            self._set(child.name, STOPPED)
+        self.data.release()
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which an emitter or a command finds this stack."""
+        return {
+            discovery.ENV_ENDPOINT: self.endpoints["otlp_http"] or "",
+            discovery.ENV_COMMANDS: f"kafka://{self.kafka}",
+            discovery.ENV_KAFKA: self.kafka,
+            discovery.ENV_CLICKHOUSE: self.clickhouse,
+            discovery.ENV_DATA_DIR: str(self.data.path),
+        }
+
+    def _plan(self) -> Plan:
+        ports = port_choice.choose([name for name in ORDER if not self._external.get(name)], self._ports)
+        local = {name: f"{port_choice.LOOPBACK}:{port}" for name, port in ports.items()}
+        kafka = self._external[BROKER] or local[BROKER]
+        clickhouse = self._external[CLICKHOUSE] or f"http://{local[CLICKHOUSE]}"
+        self.endpoints.update(
+            otlp_http=f"http://{local[GATEWAY]}",
+            kafka=kafka,
+            clickhouse=clickhouse,
+            viewer=f"http://{local[VIEWER]}",
+        )
+        for name, address in {**local, **{k: v for k, v in self._external.items() if v}}.items():
+            self.parts[name].address = address
+            self._set(name, EXTERNAL if self._external.get(name) else WAITING)
+        return Plan(self.data.path, ports, kafka, clickhouse, self._mode, self._rules)
+
+    def _prepare(self) -> None:
+        """What the other parts expect to find: topics, and the schema of the history."""
+        from stream.history.migrate import migrate
+
+        asyncio.run(topics.apply(self.kafka)).check()
+        migrate(self.clickhouse)
+
+    def _launch(self, parts: list[Part]) -> None:
+        for part in parts:
+            # Not the user's directory: a file of theirs must not shadow a module of ours.
+            child = self.children.start(
+                part.name, part.argv, env=part.env or _environment(), cwd=self.data.path
+            )
+            self._parts[part.name], self._began[part.name] = part, time.monotonic()
+            self.parts[part.name].pid = child.pid
+            self._set(part.name, STARTING)
+        starting = list(parts)
+        while starting:
+            starting = [part for part in starting if not self._became_ready(part)]
+            time.sleep(_POLL_S)
+
+    def _became_ready(self, part: Part) -> bool:
+        self.check()
+        answer = part.ready()
+        took_s = time.monotonic() - self._began[part.name]
+        if answer is None:
+            self.parts[part.name].took_s = took_s
+            self._set(part.name, READY)
+        elif took_s > READY_S:
+            child = next(child for child in self.children.running if child.name == part.name)
+            raise self._failure(child, f"was not ready within {READY_S:g} s ({answer})")
+        return answer is None
+
+    def _failure(self, child: Child, what: str) -> StackError:
+        self._set(child.name, FAILED)
+        lines = "\n".join(f"  | {line}" for line in child.tail().splitlines()) or "  | (nothing)"
+        cure = self._parts[child.name].cure
+        return StackError(f"{child.name} {what}; the end of {child.log}:\n{lines}\nWhat may help: {cure}")
+
+    def _set(self, name: str, state: str) -> None:
+        self.parts[name].state = state
+        self._changed(self.parts[name])
+
+
+def _environment() -> dict[str, str]:
+    """Ours for the parts, without settings that are meant for emitters and OpenTelemetry SDKs."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_PACKAGE_ROOT), env.get("PYTHONPATH")]))
+    env["PYTHONUNBUFFERED"] = "1"
+    return env
