@@ -1,0 +1,55 @@
+"""At least once: a record read is acknowledged when all that it led to is on the broker.
+
+While one flush is under way the next records gather, so the number of round trips follows the broker's
+pace and not the number of records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from stream.faustkit.outlet import Outlet
+from stream.records import Outgoing
+
+CAPACITY: Final = 256
+"""Kafka records whose results may wait for a flush."""
+
+
+class Outbox:
+    """Results of one agent on their way to the broker, in the order of what was read."""
+
+    def __init__(
+        self, outlet: Outlet, fail: Callable[[BaseException], None], capacity: int = CAPACITY
+    ) -> None:
+        self._outlet = outlet
+        self._fail = fail
+        self._waiting: asyncio.Queue[tuple[Any, Sequence[Outgoing]]] = asyncio.Queue(capacity)
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def put(self, event: Any, records: Sequence[Outgoing]) -> None:
+        """Hand over a Faust event and its results; waits while too much is under way."""
+        if self._flusher is None:
+            self._flusher = asyncio.get_running_loop().create_task(self._flush_forever())
+            self._flusher.add_done_callback(self._ended)
+        await self._waiting.put((event, records))
+
+    async def close(self) -> None:
+        """Stop flushing; what was not flushed stays unacknowledged and is read again."""
+        if self._flusher is not None:
+            self._flusher.cancel()
+            await asyncio.gather(self._flusher, return_exceptions=True)
+
+    def _ended(self, flusher: asyncio.Task[None]) -> None:
+        if not flusher.cancelled() and (error := flusher.exception()) is not None:
+            self._fail(error)
+
+    async def _flush_forever(self) -> None:
+        while True:
+            taken = [await self._waiting.get()]
+            while not self._waiting.empty():
+                taken.append(self._waiting.get_nowait())
+            await self._outlet.send([record for _, records in taken for record in records])
+            for event, _ in taken:
+                event.ack()

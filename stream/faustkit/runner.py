@@ -1,0 +1,120 @@
+"""One Faust app in this process: checks first, then agents, until a signal or a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from stream.faustkit.app import create_app
+from stream.faustkit.consume import Host
+from stream.faustkit.health import HealthServer, readiness
+from stream.faustkit.outlet import Outlet
+from stream.faustkit.preflight import inspect
+
+STOP_TIMEOUT_S: Final = 20.0
+# mode logs for a service under the name of the module that defines its class.
+_NOISY: Final = ("faust", "mode", "aiokafka", "asyncio", "stream.faustkit.transport")
+
+log = logging.getLogger(__name__)
+
+
+class WorkerCrashError(RuntimeError):
+    """Faust gave up; the message says why. Start the worker again: it goes on where it committed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run: the consumer group's id, and the function that attaches the agents."""
+
+    id: str
+    kafka: str
+    data_dir: Path
+    attach: Callable[[Any, Host], None]
+    health_port: int | None = None
+
+
+class _Worker:
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.app: Any = None
+        self.signalled = asyncio.Event()
+
+    def report(self) -> dict[str, Any]:
+        if self.app is None:
+            return {"ready": False, "reason": "waiting for the broker and its topics", "partitions": {}}
+        return readiness(self.app)
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.signalled.set)
+        health = HealthServer(self.job.health_port, self.report) if self.job.health_port is not None else None
+        try:
+            if health is not None:
+                await health.start()
+            await self._until_signalled(self._work())
+        finally:
+            if health is not None:
+                await health.stop()
+
+    async def _until_signalled(self, work: Any) -> None:
+        working = asyncio.ensure_future(work)
+        signalled = asyncio.ensure_future(self.signalled.wait())
+        await asyncio.wait({working, signalled}, return_when=asyncio.FIRST_COMPLETED)
+        signalled.cancel()
+        if not working.done():
+            working.cancel()
+        try:
+            await working
+        except asyncio.CancelledError:
+            log.info("%s: stopped", self.job.id)
+
+    async def _work(self) -> None:
+        site = await inspect(self.job.kafka)
+        outlet = Outlet(self.job.kafka, site.partitions)
+        await outlet.start()
+        try:
+            await self._consume(Host(outlet), site.traits)
+        finally:
+            await outlet.stop()
+
+    async def _consume(self, host: Host, traits: Any) -> None:
+        app = create_app(self.job.id, self.job.kafka, data_dir=self.job.data_dir, traits=traits)
+        self.job.attach(app, host)
+        try:
+            await app.start()
+            self.app = app
+            log.info("%s: started, waiting for partitions", self.job.id)
+            ended = asyncio.ensure_future(app.wait_until_stopped())
+            await asyncio.wait({ended, host.failed}, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            if host.failed.done():
+                host.failed.result()
+            raise WorkerCrashError(f"{self.job.id}: Faust stopped: {app.crash_reason!r}")
+        finally:
+            await _stop(app)
+
+
+async def _stop(app: Any) -> None:
+    try:
+        await asyncio.wait_for(app.stop(), STOP_TIMEOUT_S)
+    except asyncio.TimeoutError:
+        log.warning(
+            "the app did not stop within %.0f s; what it had not committed is read again", STOP_TIMEOUT_S
+        )
+
+
+def run_job(job: Job) -> None:
+    """Block until SIGTERM or SIGINT. Raises PreflightError and the errors of the modules beside this."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(
+            level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+        )  # stderr
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(max(logging.getLogger().level, logging.WARNING))
+    asyncio.run(_Worker(job).run())

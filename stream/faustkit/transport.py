@@ -1,0 +1,60 @@
+"""Faust's Kafka transport with the broker's fetch wait of our choice, and without losing skipped records.
+
+Overrides private names of Faust 0.15 (``AIOKafkaConsumerThread._create_worker_consumer``, which has
+1500 ms as a literal, and ``Consumer._new_consumer_thread``); the thread checks at start that its
+setting reached the fetcher. Imports Faust: only for worker processes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faust.transport.drivers import aiokafka as driver
+
+
+class TransportError(RuntimeError):
+    """This version of Faust or aiokafka does not take our settings; the message names the one."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped here
+    """Asks brokers to answer a fetch within ``fetch_wait_ms`` of the transport."""
+
+    def _create_worker_consumer(self, transport: Transport) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = transport.fetch_wait_ms
+        return consumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        check_fetch_wait(self._consumer, self.transport.fetch_wait_ms)
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]  # as above
+    """Acknowledges only records that an agent was given.
+
+    Faust acknowledges a record that it skips because a rebalance began while it was being handed over;
+    its offset would be committed and the record lost.
+    """
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def ack(self, message: Any) -> bool:
+        return bool(message.tracked and super().ack(message))
+
+
+class Transport(driver.Transport):  # type: ignore[misc]  # as above
+    """The transport of one app; set ``fetch_wait_ms`` before the app starts."""
+
+    Consumer = Consumer
+    fetch_wait_ms: int = 500
+
+
+def check_fetch_wait(consumer: Any, expected_ms: int) -> None:
+    """Raises TransportError unless this aiokafka consumer's fetcher waits that long."""
+    found = getattr(getattr(consumer, "_fetcher", None), "_fetch_max_wait_ms", None)
+    if found != expected_ms:
+        raise TransportError(
+            f"fetch wait: expected {expected_ms} ms at the consumer's fetcher, found {found!r}; this version "
+            "of faust-streaming or aiokafka keeps it elsewhere: install the versions of constraints.txt"
+        )

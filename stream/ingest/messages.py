@@ -1,0 +1,76 @@
+"""From the contents of a record to the messages of ``train.events``: one batch a run, or ticks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from emitter.vocabulary import events as vocabulary
+from emitter.vocabulary import topics
+from stream import events
+from stream.ingest.decode import Beacon, Contents, decode
+from stream.otlp.events import RunEvents
+from stream.records import BadRecordError, Incoming, Outgoing, Ticks
+from stream.topics import MAX_MESSAGE_BYTES
+
+KIND_EVENTS: Final = "events"
+KIND_TICK: Final = "tick"
+_KIND_OF: Final = {
+    vocabulary.LIFECYCLE: "lifecycle",
+    vocabulary.CHECKPOINT_STARTED: "checkpoint",
+    **dict.fromkeys(vocabulary.SPANS, "checkpoint"),
+}
+_OVERHEAD_BYTES: Final = 4096
+"""Room in a message for key, headers and the record's own frame."""
+
+
+def ingest(record: Incoming, partitions: int) -> list[Outgoing]:
+    """What one OTLP record becomes on ``train.events``: a batch for each run, or ``Ticks``.
+
+    Events without a run go to no rule; history reads them from the OTLP topics. Raises BadRecordError.
+    """
+    contents = decode(record)
+    if contents.beacon is not None:
+        return _ticks(record, contents.beacon, partitions)
+    return _batches(record, contents)
+
+
+def _batches(record: Incoming, contents: Contents) -> list[Outgoing]:
+    return [_batch(record, group) for group in contents.runs if group.run]
+
+
+def _batch(record: Incoming, group: RunEvents) -> Outgoing:
+    source = events.Source(record.topic, record.partition, record.offset, record.offset)
+    batch = events.Batch(events.VERSION, group.run, source, group.resources, group.events)
+    value = events.encode(batch)
+    if len(value) > MAX_MESSAGE_BYTES - _OVERHEAD_BYTES:
+        raise BadRecordError(
+            f"run {group.run}: expected {len(group.events)} events to fit into {MAX_MESSAGE_BYTES} bytes, "
+            f"they take {len(value)}; send smaller requests"
+        )
+    return Outgoing(topics.TRAIN_EVENTS, value, group.run.encode(), headers=_kinds(kinds(group)))
+
+
+def kinds(group: RunEvents) -> list[str]:
+    """What is inside, so that a reader can skip the batch without decoding it."""
+    return sorted({KIND_EVENTS} | {_KIND_OF[e.name] for e in group.events if e.name in _KIND_OF})
+
+
+def _ticks(record: Incoming, beacon: Beacon, partitions: int) -> Ticks:
+    gateways = {beacon.gateway: beacon.time_ns} if beacon.gateway is not None else {}
+    tick = events.Tick(
+        events.VERSION,
+        record.partition,
+        record.offset,
+        sources=partitions,
+        time=beacon.time_ns,
+        gateways=gateways,
+    )
+    value = events.encode(tick)
+    return Ticks(
+        Outgoing(topics.TRAIN_EVENTS, value, partition=partition, headers=_kinds([KIND_TICK]))
+        for partition in range(partitions)
+    )
+
+
+def _kinds(names: list[str]) -> list[tuple[str, bytes]]:
+    return [(topics.HEADER_KINDS, ",".join(names).encode())]
