@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -10,15 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from aiokafka.errors import KafkaError
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
 from emitter.vocabulary import stack as discovery
+from stream import lag, topics
 from stream import ports as port_choice
-from stream import topics
+from stream.broker import BrokerError
 from stream.children import Child, Children
 from stream.datadir import DataDir
+from stream.history import HistoryError
+from stream.history.migrate import migrate
 from stream.parts import BROKER, CLICKHOUSE, GATEWAY, HISTORY, LOOP, ORDER, VIEWER, Part, Plan
 
 READY_S: Final = 90.0
 """A part that is not ready by then has failed."""
+
+FINISH_S: Final = 5.0
+"""How long a stop waits for the history to store what it has not read yet."""
 
 _POLL_S: Final = 0.05
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parent.parent
@@ -88,11 +98,10 @@ class Stack:
         """
         self.data.acquire()
         self.data.wait_for_predecessor()
-        plan = self._plan()
-        first = [name for name in (BROKER, CLICKHOUSE) if not self._external[name]]
-        self._launch([plan.broker() if name == BROKER else plan.clickhouse_endpoint() for name in first])
-        self._prepare()
-        self._launch([plan.worker(HISTORY), plan.worker(LOOP), plan.viewer(), plan.gateway()])
+        try:
+            self._start_parts(self._plan())
+        except (BrokerError, topics.TopicsError, HistoryError, ClickHouseError) as error:
+            raise StackError(str(error)) from error
         self.data.announce(self.endpoints, {child.name: child.pid for child in self.children.running})
 
     def check(self) -> None:
@@ -104,6 +113,8 @@ class Stack:
     def stop(self, forced: Callable[[], bool] = lambda: False) -> None:
         """Stop all parts in reverse order; ``forced`` says whether to kill instead of waiting."""
         for child in reversed(list(self.children.running)):
+            if child.name == HISTORY and not forced():
+                self._let_history_finish()
             self._set(child.name, STOPPING)
             self.children.stop(child, forced=forced)
             self._set(child.name, STOPPED)
@@ -135,10 +146,25 @@ class Stack:
             self._set(name, EXTERNAL if self._external.get(name) else WAITING)
         return Plan(self.data.path, ports, kafka, clickhouse, self._mode, self._rules)
 
+    def _start_parts(self, plan: Plan) -> None:
+        first = {BROKER: plan.broker, CLICKHOUSE: plan.clickhouse_endpoint}
+        self._launch([make() for name, make in first.items() if not self._external[name]])
+        self._prepare()
+        self._launch([plan.worker(HISTORY), plan.worker(LOOP), plan.viewer(), plan.gateway()])
+
+    def _let_history_finish(self) -> None:
+        """Nobody writes any more: give the sink a moment to store what the broker still holds."""
+        if any(status.state == FAILED for status in self.parts.values()):
+            return
+        with contextlib.suppress(KafkaError, OSError):
+            asyncio.run(self._history_has_read_all())
+
+    async def _history_has_read_all(self) -> None:
+        ends = await lag.end_offsets(self.kafka, lag.HISTORY_TOPICS)
+        await lag.wait_until_read(self.kafka, lag.HISTORY_GROUP, ends, FINISH_S)
+
     def _prepare(self) -> None:
         """What the other parts expect to find: topics, and the schema of the history."""
-        from stream.history.migrate import migrate
-
         asyncio.run(topics.apply(self.kafka)).check()
         migrate(self.clickhouse)
 

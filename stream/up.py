@@ -1,0 +1,139 @@
+"""``trainwarden up``: the embedded stack in the foreground, with a live status."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from emitter.vocabulary import stack as discovery
+from stream import stack as stacks
+from stream.datadir import DataDirError
+from stream.ports import PortsError
+from stream.signals import Signals
+from stream.stack import Stack, StackError, Status
+from stream.totals import Totals
+
+FINE, ERROR = 0, 3
+
+_CHECK_S: Final = 0.25
+_STYLES: Final = {
+    stacks.READY: "green", stacks.EXTERNAL: "green", stacks.STARTING: "yellow", stacks.STOPPING: "yellow",
+    stacks.FAILED: "red",
+}  # fmt: skip
+LOST: Final = (
+    "The embedded broker keeps messages in memory: commands under way and what the history had not stored "
+    "yet are lost. What the history has stored is safe."
+)
+
+
+def run(
+    *,
+    data_dir: Path | None = None,
+    ports: str = "default",
+    mode: str = "approve",
+    rules: Sequence[Path] | None = None,
+    quiet: bool = False,
+) -> int:
+    """Run the stack until Ctrl-C or SIGTERM; the exit code: 0, or 3 when a part failed."""
+    screen = Screen(Console(stderr=True), quiet)
+    stack = Stack(
+        data_dir or discovery.data_dir(), ports=ports, mode=mode, rules=rules or (), changed=screen.changed
+    )
+    with Signals() as signals, screen:
+        try:
+            screen.show(stack)
+            stack.start()
+            return screen.watch(stack)
+        except KeyboardInterrupt:
+            return FINE
+        except (StackError, DataDirError, PortsError) as error:
+            screen.fail(str(error))
+            return ERROR
+        finally:
+            signals.stopping()
+            stack.stop(signals.forced)
+
+
+class Screen:
+    """What the user sees: a table that lives on a terminal, plain lines elsewhere, nothing when quiet."""
+
+    def __init__(self, console: Console, quiet: bool = False) -> None:
+        self._console, self._quiet = console, quiet
+        self._live: Live | None = None
+        self._stack: Stack | None = None
+        self._totals: Totals | None = None
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+        if self._totals is not None:
+            self._totals.stop()
+
+    def show(self, stack: Stack) -> None:
+        """Begin to show this stack."""
+        self._stack = stack
+        if self._console.is_terminal and not self._quiet:
+            self._live = Live(
+                get_renderable=self._render,
+                console=self._console,
+                refresh_per_second=4,
+                redirect_stdout=False,
+            )
+            self._live.start()
+
+    def changed(self, status: Status) -> None:
+        """A part changed; on a terminal the table shows it by itself."""
+        if self._live is None and not self._quiet:
+            took = f" ({status.took_s:.1f} s)" if status.state == stacks.READY else ""
+            self._say(f"{status.name}: {status.state} {status.address}{took}")
+
+    def watch(self, stack: Stack) -> int:
+        """Stay until a part dies (raises StackError) or a signal comes (KeyboardInterrupt)."""
+        self._totals = Totals(stack.clickhouse)
+        if self._live is None and not self._quiet:
+            self._say(f"ready: OTLP {stack.endpoints['otlp_http']}, viewer {stack.endpoints['viewer']}")
+        while True:
+            stack.check()
+            time.sleep(_CHECK_S)
+
+    def fail(self, message: str) -> None:
+        """Say what went wrong, also when quiet."""
+        self._console.print(Text(f"trainwarden up: {message}", style="red"), soft_wrap=True)
+        if self._totals is not None:
+            self._console.print(Text(LOST), soft_wrap=True)
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+    def _render(self) -> RenderableType:
+        if self._stack is None:
+            return ""
+        table = Table("part", "state", "address", "pid", "ready after", box=None, pad_edge=False)
+        for status in self._stack.parts.values():
+            state = Text(status.state, style=_STYLES.get(status.state, "dim"))
+            pid = "" if status.pid is None else str(status.pid)
+            took = "" if status.took_s is None else f"{status.took_s:.1f} s"
+            table.add_row(status.name, state, status.address, pid, took)
+        return Group(table, Text(self._words(self._stack), style="dim"))
+
+    def _words(self, stack: Stack) -> str:
+        waiting = [status.name for status in stack.parts.values() if status.state == stacks.STARTING]
+        if waiting:
+            return f"waiting for {', '.join(waiting)}"
+        if self._totals is None:
+            return ""
+        return (
+            f"{self._totals}\n"
+            f"viewer {stack.endpoints['viewer']}   data {stack.data.path}\n"
+            "emitter.init() on this machine finds this stack by itself. Ctrl-C stops it."
+        )
