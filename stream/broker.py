@@ -17,11 +17,15 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from stream import kafka
+
 DEFAULT_PORT: Final = 9092
 LOOPBACK: Final = "127.0.0.1"
 
 # Tansu takes listeners, storage and where to send telemetry from the environment, so it gets only these.
-_PASSED_ON: Final = frozenset("PATH HOME TMPDIR LANG LC_ALL LD_LIBRARY_PATH RUST_LOG RUST_BACKTRACE".split())
+_PASSED_ON: Final = frozenset(
+    ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "RUST_LOG", "RUST_BACKTRACE"]
+)
 _RETRY_S: Final = 0.05
 
 
@@ -73,20 +77,12 @@ async def wait_ready(bootstrap: str, timeout: float = 30.0) -> None:
 async def _until_it_answers(bootstrap: str, last: list[str]) -> None:
     while True:
         try:
-            await _connect_once(bootstrap)
+            await kafka.knock(bootstrap)
             await _ask_once(bootstrap)
             return
         except (OSError, KafkaError) as error:
             last[0] = f"{type(error).__name__}: {error}"
         await asyncio.sleep(_RETRY_S)
-
-
-async def _connect_once(bootstrap: str) -> None:
-    # aiokafka logs an error for every refused connection, so knock first.
-    host, _, port = bootstrap.split(",")[0].strip().rpartition(":")
-    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    writer.close()
-    await writer.wait_closed()
 
 
 async def _ask_once(bootstrap: str) -> None:
