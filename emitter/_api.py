@@ -1,0 +1,191 @@
+"""The functions users call. Before ``init`` and after ``shutdown`` each is a cheap no-op."""
+
+from __future__ import annotations
+
+import contextlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any, TypeVar
+
+    from emitter._session import Session
+    from emitter._tune import Tunable
+    from emitter.checkpoints.spans import Checkpoint, NoCheckpoint
+    from emitter.vocabulary.commands import Command
+
+    HandlerT = TypeVar("HandlerT", bound=Callable[[Command], Any])
+
+_session: Session | None = None
+_handlers: dict[str, Callable[[Command], Any]] = {}
+_tunables: dict[str, Tunable] = {}
+_watching = False
+
+
+def init(
+    run: str | None = None,
+    *,
+    run_id: str | None = None,
+    endpoint: str | None = None,
+    commands: str | None = None,
+    allow: Sequence[str] | None = None,
+    rank: int | None = None,
+    local_rank: int | None = None,
+    world_size: int | None = None,
+    node_rank: int | None = None,
+    attempt_base: int | None = None,
+    role: str | None = None,
+    service_name: str | None = None,
+    aliases: Mapping[str, str] | None = None,
+    resources: bool | None = None,
+    logs: bool | None = None,
+    stacks: bool | None = None,
+    hooks: bool | None = None,
+    heartbeat_s: float | None = None,
+    resources_s: float | None = None,
+    flush_s: float | None = None,
+    queue_size: int | None = None,
+    batch_size: int | None = None,
+    export_timeout_s: float | None = None,
+    shutdown_s: float | None = None,
+    disabled: bool | None = None,
+) -> None:
+    """Start to emit. ``run`` is the name people see; docs/emitter.md explains every setting.
+
+    What is not given comes from TRAINWARDEN_* and OTEL_* variables, the launcher's variables, and a
+    local ``trainwarden up``. Raises emitter.SettingError for a bad argument, and nothing else.
+
+        import emitter
+        emitter.init(run="gpt-small-7")
+        for step, batch in enumerate(loader):
+            loss = train_step(batch)
+            emitter.step(step, loss=loss)
+    """
+    arguments = dict(locals())
+    from emitter import _start
+
+    _start.start(arguments)
+
+
+def step(
+    step: Any = None, metrics: Mapping[str, Any] | None = None, /, *, epoch: Any = None, **values: Any
+) -> None:
+    """One optimizer step ended; also the safe point at which commands are run.
+
+    ``values`` are its scalars under your own names; names that are no identifiers come in ``metrics``.
+    Without ``step`` the calls are counted from 0. May raise emitter.Stop or emitter.Restart, which only
+    a command can cause.
+    """
+    session = _session
+    if session is not None:
+        if metrics is not None:
+            values = {**metrics, **values}
+        if step is None:
+            step = values.pop("step", None)
+        session.step(step, epoch, values)
+
+
+def eval(step: int | None = None, metrics: Mapping[str, Any] | None = None, /, **values: Any) -> None:
+    """Scalars of an evaluation, at ``step`` or at the step of the last ``step()``."""
+    session = _session
+    if session is not None:
+        _send(session, "train.eval", step, {**(metrics or {}), **values})
+
+
+def event(name: str, attributes: Mapping[str, Any] | None = None, /, **values: Any) -> None:
+    """An event of your own, under your own name."""
+    session = _session
+    if session is not None:
+        _send(session, str(name), None, {**(attributes or {}), **values})
+
+
+def log(message: object, /, level: int = 20, **values: Any) -> None:
+    """A log line (``train.log``); ``level`` as in ``logging``, 20 is INFO."""
+    session = _session
+    if session is not None:
+        from emitter._guard import guard
+        from emitter.probes.logs import severity
+
+        with guard:
+            session.log(str(message), severity(level), values)
+
+
+def phase(name: str) -> AbstractContextManager[None]:
+    """What the trainer is busy with inside the block: eval, compile, data, checkpoint, or your own word."""
+    session = _session
+    return contextlib.nullcontext() if session is None else session.phase(str(name))
+
+
+def checkpoint(step: int | None, path: object, kind: str = "regular") -> Checkpoint | NoCheckpoint:
+    """Record the saving of a checkpoint; ``kind`` is ``regular`` or ``forensic``.
+
+    with emitter.checkpoint(step, path) as ckpt:
+        state = copy(model); ckpt.stage()
+        torch.save(state, path); ckpt.written(bytes=path.stat().st_size)
+        check(path); ckpt.verified(checksum="sha256:...")
+    """
+    session = _session
+    if session is None:
+        from emitter.checkpoints.spans import NoCheckpoint
+
+        return NoCheckpoint()
+    return session.checkpoint(step, path, kind)
+
+
+def on(action: str) -> Callable[[HandlerT], HandlerT]:
+    """Register what a command does: ``@emitter.on("save")``. The handler gets the Command, at the step
+    boundary; a dict it returns goes into the acknowledgement, an exception makes it ``failed``.
+    Works before ``init``; the last registration counts.
+    """
+
+    def register(handler: HandlerT) -> HandlerT:
+        _handlers[action] = handler
+        return handler
+
+    return register
+
+
+def tune(
+    name: str,
+    getter: Callable[[], float] | None = None,
+    setter: Callable[[float], object] | None = None,
+    *,
+    optimizer: Any = None,
+    scheduler: Any = None,
+) -> None:
+    """Let ``set`` commands change a value: give a getter and a setter, or an optimizer (and scheduler).
+
+    Raises TypeError where neither pair is complete. Works before ``init``.
+    """
+    from emitter import _tune
+
+    if optimizer is not None and getter is None and setter is None:
+        _tunables[_tune.key(name)] = _tune.of_optimizer(name, optimizer, scheduler)
+    elif callable(getter) and callable(setter) and optimizer is None:
+        _tunables[_tune.key(name)] = _tune.Tunable(getter, setter)
+    else:
+        raise TypeError(f"tune({name!r}): expected a getter and a setter, or optimizer=")
+
+
+def shutdown() -> None:
+    """Send what is left (5 s at most by default) and stop. Also done at exit."""
+    global _session
+    session, _session = _session, None
+    if session is not None:
+        session.close()
+
+
+def _send(session: Session, name: str, step: int | None, values: Mapping[str, Any]) -> None:
+    from emitter._guard import guard
+
+    with guard:
+        session.offer(name, values, step=session.at_step() if step is None else step)
+
+
+def _forked() -> None:
+    """In a forked child: inert until it calls ``init`` itself."""
+    global _session
+    session, _session = _session, None
+    if session is not None:
+        session.abandon()

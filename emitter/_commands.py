@@ -1,0 +1,196 @@
+"""Commands: checked when they arrive, run at the step boundary, acknowledged at every stage.
+
+``receive`` is called by the background thread that reads them, ``run_pending`` by ``step()``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from emitter import _actions
+from emitter._clock import Clock
+from emitter._guard import guard, logger
+from emitter._ledger import Entry, Ledger
+from emitter._ranks import Identity
+from emitter._verify import Refusal, refusal
+from emitter.vocabulary import cloudevents, commands
+from emitter.vocabulary.commands import Ack, Command
+
+AckSink = Callable[[Ack], None]
+Handler = Callable[[Command], Any]
+
+IMMEDIATE: Final = frozenset({"dump_stacks", "resume"})
+"""Run where they arrive: a hung loop reaches no boundary, a paused one stands at it."""
+
+ELSEWHERE: Final = frozenset({"notify", "exclude_node"})
+"""Executed by others unless a handler is registered here; neither run nor acknowledged."""
+
+
+class Commander:
+    """Holds the commands of one session. ``arm`` is called when ``step()`` has something to do."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        node: str,
+        clock: Clock,
+        actions: _actions.Actions,
+        allow: tuple[str, ...] | None,
+        arm: Callable[[], None],
+    ) -> None:
+        self._identity, self._node, self._clock = identity, node, clock
+        self._actions, self._allow, self._arm = actions, allow, arm
+        self.ledger = Ledger()
+        self.send: AckSink = lambda ack: None
+        self.bell = threading.Condition(threading.RLock())
+        self._scheduled: deque[Command] = deque()
+        self._step: int | None = None
+        self._closed = False
+        self._started = cloudevents.rfc3339(clock.unix_ns())
+
+    def receive(self, payload: bytes, position: Any = None) -> None:
+        """Take in one message of ``remediation.commands``. ``position`` tells a re-read from a resend."""
+        with guard:
+            try:
+                command = commands.decode_command(payload)
+            except cloudevents.CloudEventError as error:
+                logger.warning("ignoring a message on remediation.commands: %s", error)
+                return
+            if command.run == self._identity.run and command.target.includes(self._identity.rank, self._node):
+                self._consider(command, position)
+
+    def _consider(self, command: Command, position: Any) -> None:
+        if command.action in ELSEWHERE and command.action not in self._actions.handlers:
+            return
+        known = self.ledger.open(command.id, position)
+        if known is not None:
+            self._again(command, known, position)
+            return
+        self._ack(command, commands.RECEIVED)
+        refused = refusal(command, self._identity, self._clock.unix_ns(), self._allow, self._actions.known())
+        refused = refused or self._actions.objection(command)
+        if refused is not None:
+            self._refuse(command, refused)
+        elif command.action in IMMEDIATE and command.action not in self._actions.handlers:
+            self._run(command)
+        else:
+            self._schedule(command)
+
+    def _again(self, command: Command, known: Entry, position: Any) -> None:
+        """The same message read again after a reconnect was answered already; a resend was not."""
+        recalled, same = known.position is None, known.position == position
+        known.position = position
+        if recalled and known.outcome is None:
+            self.finish(command, commands.FAILED, reason="interrupted")
+        elif known.outcome is not None and not recalled and not same:
+            self.send(known.outcome)
+
+    def recall(self, ack: Ack) -> None:
+        """Take in what a process with the same run, attempt and rank acknowledged before this one."""
+        if ack.attempt != self._identity.attempt or ack.time > self._started:
+            return
+        if ack.state in commands.FINAL_STATES:
+            self.ledger.end(ack)
+        elif ack.state == commands.RUNNING:
+            self.ledger.open(ack.command, None)
+
+    def _schedule(self, command: Command) -> None:
+        self._ack(command, commands.SCHEDULED)
+        with self.bell:
+            self._scheduled.append(command)
+            self._arm()
+            self.bell.notify_all()
+
+    def waiting(self) -> bool:
+        """Whether a command waits for the boundary."""
+        return bool(self._scheduled)
+
+    def withdraw(self, action: str, reason: str) -> int:
+        """Abort scheduled commands of this action; how many there were."""
+        with self.bell:
+            found = [command for command in self._scheduled if command.action == action]
+            for command in found:
+                self._scheduled.remove(command)
+        for command in found:
+            self.finish(command, commands.ABORTED, reason=reason)
+        return len(found)
+
+    def boundary(self, step: int | None) -> None:
+        """What ``step()`` does when armed. Raises Stop, Restart and what handlers raise beyond Exception."""
+        self._step = step
+        self._actions.settle()
+        self.run_pending()
+
+    def run_pending(self) -> None:
+        """Run what waits, in order of arrival."""
+        while self._scheduled and not self._closed:
+            command = self._scheduled.popleft()
+            late = refusal(command, self._identity, self._clock.unix_ns(), self._allow, self._actions.known())
+            if late is not None:
+                self._refuse(command, late)
+            else:
+                self._run(command)
+
+    def _run(self, command: Command) -> None:
+        started = self._clock.monotonic_ns()
+        self._ack(command, commands.RUNNING)
+        try:
+            detail = self._actions.perform(command, started)
+        except Exception as error:  # noqa: BLE001 - a handler's failure is an answer, not ours to raise
+            logger.warning(
+                "command %s (%s) failed: %s: %s", command.id, command.action, type(error).__name__, error
+            )
+            self.finish(command, commands.FAILED, started, reason=_describe(error))
+        except SystemExit as error:
+            self.finish(command, commands.SUCCEEDED, started, detail={"raised": type(error).__name__})
+            raise
+        except BaseException as error:
+            self.finish(command, commands.ABORTED, started, reason=_describe(error))
+            raise
+        else:
+            if detail is not None:
+                self.finish(command, commands.SUCCEEDED, started, detail=detail)
+
+    def _refuse(self, command: Command, why: Refusal) -> None:
+        logger.info("command %s (%s) refused: %s", command.id, command.action, why.reason)
+        self.finish(command, why.state, reason=why.reason, detail=why.detail)
+
+    def finish(
+        self,
+        command: Command,
+        state: str,
+        started_ns: int | None = None,
+        *,
+        reason: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Acknowledge the end of a command, once."""
+        duration = None if started_ns is None else (self._clock.monotonic_ns() - started_ns) * 1e-9
+        ack = self._make(command, state, reason=reason, duration=duration, detail=dict(detail or {}))
+        if self.ledger.end(ack):
+            self.send(ack)
+
+    def close(self) -> None:
+        """What did not run, and what was not proven, is aborted."""
+        self._closed = True
+        with guard:
+            self._actions.abandon()
+            while self._scheduled:
+                self.finish(self._scheduled.popleft(), commands.ABORTED, reason="ended")
+
+    def _ack(self, command: Command, state: str) -> None:
+        self.send(self._make(command, state))
+
+    def _make(self, command: Command, state: str, **more: Any) -> Ack:
+        me = self._identity
+        return Ack(
+            command=command.id, run=me.run, state=state, time=cloudevents.rfc3339(self._clock.unix_ns()),
+            attempt=me.attempt, rank=me.rank, step=self._step, **more,
+        )  # fmt: skip
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

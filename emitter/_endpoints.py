@@ -1,0 +1,57 @@
+"""Where telemetry goes: argument, TRAINWARDEN_ENDPOINT, OpenTelemetry's variables, a local stack."""
+
+from __future__ import annotations
+
+import os
+from typing import Final, NamedTuple
+
+from emitter._guard import logger
+from emitter._settings import Settings
+from emitter.vocabulary import stack
+
+BASE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+LOGS: Final = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
+TRACES: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+
+
+class Endpoints(NamedTuple):
+    """Full URLs of the two signals."""
+
+    logs: str
+    spans: str
+
+
+def find(settings: Settings) -> Endpoints | None:
+    """The first of the places that is there."""
+    if settings.endpoint is not None:
+        return _from_base(settings.endpoint)
+    return _from_opentelemetry() or _from_stack()
+
+
+def _from_base(base: str) -> Endpoints:
+    base = base.rstrip("/")
+    return Endpoints(f"{base}/v1/logs", f"{base}/v1/traces")
+
+
+def _from_opentelemetry() -> Endpoints | None:
+    """Signal variables are used as they are, the general one as a base: OTLP exporter specification."""
+    base, logs, traces = (_url(name) for name in (BASE, LOGS, TRACES))
+    logs = logs or (f"{base}/v1/logs" if base else None)
+    if logs is None:
+        return None
+    beside = logs.removesuffix("/v1/logs") + "/v1/traces"
+    return Endpoints(logs, traces or (f"{base}/v1/traces" if base else beside))
+
+
+def _url(name: str) -> str | None:
+    value = os.environ.get(name, "").strip()
+    if value and not value.startswith(("http://", "https://")):
+        logger.warning("%s: expected http://host:port or https://host:port, got %r; ignoring it", name, value)
+        return None
+    return value.rstrip("/") or None
+
+
+def _from_stack() -> Endpoints | None:
+    running = stack.read_stack()
+    place = running and running["endpoints"].get("otlp_http")
+    return _from_base(str(place)) if place else None

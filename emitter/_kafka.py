@@ -1,0 +1,202 @@
+"""Commands and acknowledgements over Kafka: one thread with an event loop of its own.
+
+All partitions are read without a consumer group: every emitter sees every command and keeps its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import random
+import threading
+import time
+from collections import deque
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from emitter import _quiet
+from emitter._commands import Commander
+from emitter._guard import guard, logger
+from emitter.vocabulary import cloudevents, commands, topics
+from emitter.vocabulary.commands import Ack
+
+LOOKBACK_S: Final = 3600.0
+"""Commands sent while this process was starting, or the broker away, are still found."""
+
+OUTBOX: Final = 1024
+FIRST_WAIT_S: Final = 0.25
+LONGEST_WAIT_S: Final = 10.0
+NEAR_WAIT_MS: Final = 30
+FAR_WAIT_MS: Final = 500
+
+
+class KafkaLink:
+    """Feeds a Commander. A broker that is away costs one warning; the link keeps trying for ever."""
+
+    def __init__(self, bootstrap: str, commander: Commander, run: str, rank: int) -> None:
+        self._bootstrap, self._commander, self._run_id, self._rank = bootstrap, commander, run, rank
+        self._outbox: deque[Ack] = deque(maxlen=OUTBOX)
+        self._loop = asyncio.new_event_loop()
+        self._more = asyncio.Event()
+        self._closing = threading.Event()
+        self._warned = False
+        self._thread = threading.Thread(target=self._main, name="trainwarden-commands", daemon=True)
+        _quiet.quiet("aiokafka")
+
+    def start(self) -> None:
+        """Begin to listen in the background."""
+        self._thread.start()
+
+    def send(self, ack: Ack) -> None:
+        """Queue an acknowledgement; from any thread."""
+        self._outbox.append(ack)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is sent any more
+            self._loop.call_soon_threadsafe(self._more.set)
+
+    def close(self, timeout_s: float) -> None:
+        """Send the acknowledgements that wait, for at most this long, and stop."""
+        self._closing.set()
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._more.set)
+        self._thread.join(timeout_s)
+
+    def _main(self) -> None:
+        _quiet.ours()
+        asyncio.set_event_loop(self._loop)
+        try:
+            with guard:
+                self._loop.run_until_complete(self._keep_trying())
+        finally:
+            self._loop.close()
+            _quiet.done()
+
+    async def _keep_trying(self) -> None:
+        wait_s = FIRST_WAIT_S
+        while not self._closing.is_set():
+            try:
+                await self._serve()
+                return
+            except (KafkaError, OSError, asyncio.TimeoutError) as error:
+                self._warn(error)
+                wait_s = FIRST_WAIT_S if self._warned is False else min(wait_s * 2, LONGEST_WAIT_S)
+            await self._pause(wait_s * random.Random().uniform(0.8, 1.2))
+
+    async def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._closing.is_set() and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+
+    def _warn(self, error: BaseException) -> None:
+        if not self._warned:
+            logger.warning(
+                "cannot read commands from kafka://%s (%s: %s); training goes on, trying again in the "
+                "background", self._bootstrap, type(error).__name__, error,
+            )  # fmt: skip
+        self._warned = True
+
+    async def _serve(self) -> None:
+        """Connect, catch up, read and acknowledge until closed. Raises KafkaError when the line breaks."""
+        async with contextlib.AsyncExitStack() as stack:
+            consumer = self._consumer(topics.REMEDIATION_COMMANDS)
+            stack.push_async_callback(consumer.stop)
+            await consumer.start()
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=False
+            )
+            stack.push_async_callback(producer.stop)
+            await producer.start()
+            await self._learn_outcomes()
+            await self._rewind(consumer)
+            if self._warned:
+                logger.info("commands are read again from kafka://%s", self._bootstrap)
+            self._warned = False
+            await self._work(consumer, producer)
+
+    async def _work(self, consumer: Any, producer: Any) -> None:
+        reading = asyncio.ensure_future(self._read(consumer))
+        writing = asyncio.ensure_future(self._write(producer))
+        try:
+            done, _ = await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (reading, writing):
+                task.cancel()
+            await asyncio.gather(reading, writing, return_exceptions=True)
+
+    async def _read(self, consumer: Any) -> None:
+        while True:
+            message = await consumer.getone()
+            self._commander.receive(message.value, (message.partition, message.offset, message.timestamp))
+
+    async def _write(self, producer: Any) -> None:
+        """One at a time, so that the stages of a command arrive in order. Ends when closing and empty."""
+        while True:
+            while self._outbox:
+                ack = self._outbox[0]
+                await producer.send_and_wait(
+                    topics.REMEDIATION_ACKS, ack.encode(), key=ack.run.encode(), headers=cloudevents.HEADERS
+                )
+                with contextlib.suppress(IndexError, ValueError):
+                    self._outbox.remove(ack)
+            if self._closing.is_set():
+                return
+            self._more.clear()
+            if not self._outbox and not self._closing.is_set():
+                await self._more.wait()
+
+    async def _learn_outcomes(self) -> None:
+        """What a predecessor with the same run and attempt has already ended or begun is not run again."""
+        consumer = self._consumer(topics.REMEDIATION_ACKS)
+        try:
+            await consumer.start()
+            await self._rewind(consumer)
+            ends = await consumer.end_offsets(consumer.assignment())
+            while await _behind(consumer, ends):
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    for message in batch:
+                        self._learn(message.value)
+        finally:
+            await consumer.stop()
+
+    def _learn(self, payload: bytes) -> None:
+        try:
+            ack = commands.decode_ack(payload)
+        except cloudevents.CloudEventError:
+            return
+        if ack.run == self._run_id and ack.rank == self._rank and ack.executor == "emitter":
+            self._commander.recall(ack)
+
+    async def _rewind(self, consumer: Any) -> None:
+        since_ms = int((time.time() - LOOKBACK_S) * 1000)
+        partitions = consumer.assignment()
+        found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+        for partition in partitions:
+            place = found.get(partition)
+            if place is not None:
+                consumer.seek(partition, place.offset)
+            else:
+                await consumer.seek_to_beginning(partition)
+
+    def _consumer(self, topic: str) -> Any:
+        return AIOKafkaConsumer(
+            topic, bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False,
+            auto_offset_reset="earliest", fetch_max_wait_ms=_fetch_wait_ms(self._bootstrap),
+        )  # fmt: skip
+
+
+async def _behind(consumer: Any, ends: dict[TopicPartition, int]) -> bool:
+    return any([await consumer.position(partition) < end for partition, end in ends.items()])
+
+
+def _fetch_wait_ms(bootstrap: str) -> int:
+    """Kafka answers a waiting fetch at once; the embedded broker, on loopback, only when its wait is over."""
+    host = bootstrap.partition(",")[0].rpartition(":")[0].strip("[]")
+    try:
+        near = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        near = False
+    return NEAR_WAIT_MS if near else FAR_WAIT_MS

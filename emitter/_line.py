@@ -1,0 +1,46 @@
+"""The state of the line to the endpoint: one warning when it breaks, one line when it is back."""
+
+from __future__ import annotations
+
+from emitter._guard import logger
+from emitter._records import Fate, Outcome
+
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 8.0
+WARN_EVERY_S = 600.0
+
+
+class Line:
+    """Decides when to try again and what to say; time is passed in (seconds, monotonic)."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._wait_s = FIRST_WAIT_S
+        self._warn_at = float("-inf")
+        self.down = False
+        self.retry_at = float("-inf")
+
+    def note(self, outcome: Outcome, now: float) -> None:
+        """Take in what became of a batch."""
+        if outcome.fate is Fate.SENT:
+            self._up()
+            return
+        if outcome.fate is Fate.RETRY:
+            self.retry_at = now + max(self._wait_s, min(outcome.wait_s or 0.0, 60.0))
+            self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
+        self._warn(outcome, now)
+        self.down = True
+
+    def _up(self) -> None:
+        if self.down:
+            logger.info("telemetry flows again to %s", self._target)
+        self.down, self._wait_s, self.retry_at = False, FIRST_WAIT_S, float("-inf")
+
+    def _warn(self, outcome: Outcome, now: float) -> None:
+        if self.down or now < self._warn_at:
+            return
+        self._warn_at = now + WARN_EVERY_S
+        logger.warning(
+            "cannot deliver telemetry to %s (%s); training goes on, what does not fit into the queue is "
+            "lost and counted", self._target, outcome.why,
+        )  # fmt: skip

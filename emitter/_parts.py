@@ -1,0 +1,154 @@
+"""Builds the parts of a session from its settings. What is off or cannot be had is None."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from emitter._actions import Actions
+from emitter._commands import Commander
+from emitter._guard import guard, logger
+from emitter._ranks import Identity
+from emitter._settings import Settings, from_environment
+from emitter.vocabulary import attributes, cloudevents, events, stack
+
+if TYPE_CHECKING:
+    from emitter._clock import Clock
+    from emitter._kafka import KafkaLink
+    from emitter._queue import Queue
+    from emitter._records import Exporter
+    from emitter._session import Session
+    from emitter.probes.logs import Emit, LogsProbe
+    from emitter.probes.sampler import Sampler
+    from emitter.vocabulary.commands import Command
+
+
+class Deadline:
+    """Seconds left until a moment; never negative."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def __call__(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+
+def exporter(settings: Settings, identity: Identity, node: str) -> Exporter | None:
+    """OTLP to the endpoint that ``_endpoints`` finds; without one None and a warning."""
+    from emitter import _endpoints
+
+    places = _endpoints.find(settings)
+    if places is None:
+        logger.warning(
+            "no endpoint: telemetry goes nowhere. Start `trainwarden up`, or set TRAINWARDEN_ENDPOINT or "
+            "init(endpoint=...); training goes on"
+        )
+        return None
+    from emitter._otel import OtlpExporter
+
+    with guard:
+        return OtlpExporter(
+            places.logs, places.spans, resource(settings, identity, node), settings.export_timeout_s
+        )
+    return None
+
+
+def resource(settings: Settings, identity: Identity, node: str) -> dict[str, Any]:
+    """Resource attributes of DESIGN 4."""
+    found: dict[str, Any] = {
+        attributes.SERVICE_NAME: settings.service_name or _service_name() or settings.role,
+        attributes.SERVICE_INSTANCE_ID: identity.emitter,
+        attributes.HOST_NAME: node,
+        attributes.PROCESS_PID: os.getpid(),
+        attributes.RUN_ID: identity.run,
+        attributes.RUN_NAME: identity.run_name,
+        attributes.ATTEMPT: identity.attempt,
+        attributes.RANK: identity.rank,
+        attributes.LOCAL_RANK: identity.local_rank,
+        attributes.WORLD_SIZE: identity.world_size,
+        attributes.EMITTER_ID: identity.emitter,
+        attributes.ROLE: settings.role,
+    }
+    if identity.node_rank is not None:
+        found[attributes.NODE_RANK] = identity.node_rank
+    if settings.aliases:
+        found[attributes.ALIASES] = cloudevents.dumps(settings.aliases)
+    return found
+
+
+def commander(session: Session, handlers: dict[str, Any], tunables: dict[str, Any]) -> Commander:
+    """Commands and what they do in this session."""
+
+    def dump(command: Command) -> None:
+        from emitter.probes.stacks import stacks
+
+        values = {"stack.reason": command.reason.summary or "command", "command.id": command.id}
+        session.queue.offer(
+            session.clock.monotonic_ns(),
+            events.STACK,
+            values,
+            step=session.at_step(),
+            body=stacks(),
+            rare=True,
+        )
+        session.queue.wake.set()
+
+    actions = Actions(
+        handlers, tunables, dump_stacks=dump if session.settings.stacks else None, pausing=session.pausing,
+        now_s=lambda: session.clock.monotonic_ns() * 1e-9, arm=session.arm,
+    )  # fmt: skip
+    made = Commander(
+        session.identity, session.node, session.clock, actions, session.settings.allow, session.arm
+    )
+    actions.commander = made
+    return made
+
+
+def link(settings: Settings, identity: Identity, made: Commander) -> KafkaLink | None:
+    """The line to Kafka: argument, TRAINWARDEN_COMMANDS, a local stack; only rank 0 listens."""
+    found = settings.commands or _local_kafka()
+    if found is None or identity.rank != 0:
+        return None
+    try:
+        from emitter._kafka import KafkaLink
+    except ImportError as error:
+        logger.warning(
+            "commands are off: %s is not installed. Install it with `pip install 'trainwarden[kafka]'`; "
+            "training and telemetry go on", error.name or error,
+        )  # fmt: skip
+        return None
+    line = KafkaLink(found.removeprefix("kafka://"), made, identity.run, identity.rank)
+    made.send = line.send
+    return line
+
+
+def sampler(settings: Settings, identity: Identity, queue: Queue, clock: Clock) -> Sampler | None:
+    """Resource samples; the first rank of a node speaks for host and GPUs."""
+    if not settings.resources:
+        return None
+    from emitter.probes.sampler import Sampler
+
+    with guard:
+        return Sampler(queue, clock, settings.resources_s, host=identity.local_rank == 0)
+    return None
+
+
+def logs(settings: Settings, emit: Emit) -> LogsProbe | None:
+    """Records of ``logging``."""
+    from emitter.probes.logs import LogsProbe
+
+    return LogsProbe(emit) if settings.logs else None
+
+
+def _service_name() -> str | None:
+    """``service.name`` of OTEL_RESOURCE_ATTRIBUTES, which must not be overridden by our default."""
+    pairs = from_environment(("OTEL_RESOURCE_ATTRIBUTES",), str, "", os.environ).split(",")
+    found = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    return found.get(attributes.SERVICE_NAME)
+
+
+def _local_kafka() -> str | None:
+    running = stack.read_stack()
+    place = running and running["endpoints"].get("kafka")
+    return str(place) if place else None

@@ -1,0 +1,82 @@
+"""What waits in the queue and what leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, NamedTuple, Protocol
+
+# Severity numbers of the OpenTelemetry log data model.
+DEBUG, INFO, WARNING, ERROR, FATAL = 5, 9, 13, 17, 21
+SEVERITY_TEXT = {DEBUG: "DEBUG", INFO: "INFO", WARNING: "WARN", ERROR: "ERROR", FATAL: "FATAL"}
+
+
+class Item(NamedTuple):
+    """A record as the calling thread left it. ``step()`` appends a plain tuple of the same shape."""
+
+    monotonic_ns: int
+    seq: int
+    name: str
+    step: Any = None
+    epoch: Any = None
+    values: Mapping[str, Any] | None = None
+    body: str | None = None
+    severity: int = 0
+
+
+class Log(NamedTuple):
+    """A log record ready for export: attributes are numbers and strings only."""
+
+    seq: int
+    time_ns: int
+    name: str
+    attributes: dict[str, int | float | str]
+    body: str | None = None
+    severity: int = 0
+
+
+class Span(NamedTuple):
+    """A finished span; ``error`` is the status message of a failed one."""
+
+    name: str
+    trace_id: int
+    span_id: int
+    parent_id: int | None
+    start_ns: int
+    end_ns: int
+    attributes: dict[str, int | float | str | bool]
+    error: str | None = None
+
+
+class Fate(Enum):
+    """What became of a batch."""
+
+    SENT = "sent"
+    RETRY = "retry"
+    REFUSED = "refused"
+
+
+class Outcome(NamedTuple):
+    """``why`` names the failure in a few words; ``wait_s`` is the receiver's Retry-After."""
+
+    fate: Fate
+    why: str = ""
+    wait_s: float | None = None
+
+
+class Exporter(Protocol):
+    """Where batches go. Calls come from one thread, may block for the export timeout, never raise."""
+
+    target: str
+
+    def logs(self, batch: list[Log]) -> Outcome:
+        """Send log records."""
+        ...
+
+    def spans(self, batch: list[Span]) -> Outcome:
+        """Send spans."""
+        ...
+
+    def close(self) -> None:
+        """Release sockets; a call under way ends soon after."""
+        ...

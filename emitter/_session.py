@@ -1,0 +1,277 @@
+"""One session: from ``init`` to ``shutdown``. Puts the parts together; ``step`` is its hot path."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from emitter import _parts
+from emitter._clock import Clock
+from emitter._guard import guard
+from emitter._hooks import Hooks
+from emitter._queue import QUEUE_FULL, Queue
+from emitter._ranks import Identity
+from emitter._records import ERROR, FATAL, Exporter
+from emitter._sender import Sender
+from emitter._settings import Settings
+from emitter._values import snapshot
+from emitter.checkpoints.spans import Checkpoint
+from emitter.probes.logs import exception_attributes
+from emitter.vocabulary import attributes, events
+from emitter.vocabulary.commands import Command
+
+_S = 1e-9
+DEADLY_SIGNAL_S = 2.0
+"""Longest wait for the last records when SIGTERM ends the process."""
+
+
+class Session:
+    """All between ``init`` and ``shutdown``. ``threads=False`` leaves the turns to the caller."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        identity: Identity,
+        handlers: dict[str, Callable[[Command], Any]],
+        tunables: dict[str, Any],
+        *,
+        clock: Clock | None = None,
+        exporter: Exporter | None = None,
+        threads: bool = True,
+    ) -> None:
+        self.settings, self.identity = settings, identity
+        self.clock = clock or Clock()
+        self.queue = Queue(settings.queue_size)
+        self.pending = False
+        self.closed = False
+        self._threads = threads
+        self.node = socket.gethostname()
+        self._monotonic_ns = self.clock.monotonic_ns
+        self._items, self._limit, self._seq = self.queue.items, self.queue.limit, self.queue.sequence
+        self._count = 0
+        self._step: Any = None
+        self._stepped_ns = 0
+        self._progress_ns = self._monotonic_ns()
+        self._beat_ns = self._progress_ns
+        self._beat_now = True
+        self._data_ns = 0
+        self._urgent = False
+        self._phases: list[str] = []
+        self._exit: tuple[object, int] | None = None
+        self._ending: dict[str, Any] = {}
+        self.exporter = exporter or _parts.exporter(settings, identity, self.node)
+        self.sender = Sender(self.queue, self.exporter, self.clock, settings, self.pulse)
+        self.commander = _parts.commander(self, handlers, tunables)
+        self.link = _parts.link(settings, identity, self.commander) if threads else None
+        self.sampler = _parts.sampler(settings, identity, self.queue, self.clock)
+        self.logs = _parts.logs(settings, self.log)
+        self.hooks = Hooks(self) if settings.hooks else None
+
+    def start(self) -> None:
+        """Say that we started, and set the background threads going."""
+        state = events.RESUMED if self.identity.attempt else events.STARTED
+        self.lifecycle(state)
+        if self._threads:
+            self.sender.start()
+            for part in (self.sampler, self.link):
+                if part is not None:
+                    part.start()
+        if self.logs is not None:
+            self.logs.start()
+        if self.hooks is not None:
+            self.hooks.install()
+
+    def step(self, step: Any, epoch: Any, values: dict[str, Any]) -> None:
+        """One optimizer step ended. The training thread pays for this: keep it to the bare need."""
+        now = self._monotonic_ns()
+        urgent = False
+        for name, value in values.items():
+            kind = type(value)
+            if kind is float:
+                if value - value != 0.0:  # NaN and infinities, without a call
+                    urgent = True
+            elif kind is not int and kind is not str:
+                values[name] = snapshot(value)
+        if self._stepped_ns and "step_time" not in values:
+            values["step_time"] = (now - self._stepped_ns) * _S
+        if self._data_ns:
+            values.setdefault("data_time", self._data_ns * _S)
+            self._data_ns = 0
+        self._count += 1
+        self._step = self._count - 1 if step is None else step
+        self._stepped_ns = self._progress_ns = now
+        seq = next(self._seq)
+        if len(self._items) < self._limit:
+            self._items.append((now, seq, events.STEP, self._step, epoch, values))
+        else:
+            self.queue.lose(QUEUE_FULL)
+        if urgent is not self._urgent:
+            self._urgent = urgent
+            self.queue.wake.set()
+        if self.pending:
+            self._boundary()
+
+    def offer(self, name: str, values: Mapping[str, Any], **more: Any) -> None:
+        """Any other record, its values read now where the caller may change them."""
+        taken = {str(key): snapshot(value) for key, value in values.items()}
+        self.queue.offer(self._monotonic_ns(), name, taken, **more)
+
+    def log(self, body: str, severity: int, values: Mapping[str, Any]) -> None:
+        """A ``train.log`` record at the step we are at."""
+        self.offer(events.LOG, values, step=self.at_step(), body=body, severity=severity)
+        if severity >= ERROR:
+            self.queue.wake.set()
+
+    def lifecycle(self, state: str, **values: Any) -> None:
+        """A ``train.lifecycle`` record; goes out at once."""
+        self.offer(
+            events.LIFECYCLE, {events.LIFECYCLE_STATE: state, **values}, step=self.at_step(), rare=True
+        )
+        self.queue.wake.set()
+
+    def checkpoint(self, step: int | None, path: object, kind: str) -> Checkpoint:
+        """The spans of one checkpoint."""
+        return Checkpoint(
+            self.queue, self.clock, self.at_step() if step is None else step, path, kind, self._checkpointing
+        )
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Heartbeats carry this phase inside the block; time in ``data`` becomes ``data_time``."""
+        started = self._monotonic_ns()
+        self._enter(name)
+        try:
+            yield
+        finally:
+            self._leave(name)
+            if name == "data":
+                self._data_ns += self._monotonic_ns() - started
+
+    def arm(self) -> None:
+        """The next ``step()`` has commands to look at."""
+        self.pending = True
+
+    def at_step(self) -> int | None:
+        """The step we are at, where it is a plain number."""
+        return self._step if type(self._step) is int else None
+
+    def pulse(self) -> None:
+        """Offer a heartbeat when one is due, or when the phase has changed."""
+        now = self._monotonic_ns()
+        if not self._beat_now and (now - self._beat_ns) * _S < self.settings.heartbeat_s:
+            return
+        self._beat_now, self._beat_ns = False, now
+        phases = self._phases
+        phase = phases[-1] if phases else ("train" if self._count else "init")
+        values = {attributes.PHASE: phase, events.PROGRESS_AGE: (now - self._progress_ns) * _S}
+        self.queue.offer(now, events.HEARTBEAT, values, step=self._step, rare=True)
+
+    def crashed(self, error: BaseException) -> None:
+        """The process ends by an exception that nobody caught."""
+        if self.closed:
+            return
+        found = exception_attributes(error)
+        if isinstance(error, KeyboardInterrupt):
+            self._ending = {events.LIFECYCLE_STATE: events.KILLED, events.EXIT_SIGNAL: 2}
+            return
+        self._ending = {events.LIFECYCLE_STATE: events.FAILED, events.EXIT_CODE: 1, **found}
+        self.log(found[events.EXCEPTION_STACKTRACE], FATAL, found)
+
+    def thread_crashed(self, error: BaseException, thread: str) -> None:
+        """A thread of the trainer ended by an exception; the process goes on."""
+        if not self.closed:
+            found = exception_attributes(error)
+            self.log(found[events.EXCEPTION_STACKTRACE], ERROR, {**found, "thread.name": thread})
+
+    def exiting(self, code: object) -> None:
+        """Remember the exit code; a later step shows that the exit was caught."""
+        self._exit = (code, self._count)
+
+    def signalled(self, number: int, *, deadly: bool) -> None:
+        """A signal asks the process to end; if nobody else handles it, this is the last chance to send."""
+        if self.closed:
+            return
+        self._ending = {events.LIFECYCLE_STATE: events.KILLED, events.EXIT_SIGNAL: number}
+        if not deadly:
+            return
+        # Not on this thread: the code it interrupted may hold a lock that we need.
+        last = threading.Thread(
+            target=self.close, args=(DEADLY_SIGNAL_S,), name="trainwarden-end", daemon=True
+        )
+        last.start()
+        last.join(DEADLY_SIGNAL_S + 0.5)
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Say how it ended, send what is left within the time allowed, stop the threads."""
+        if self.closed:
+            return
+        self.closed = True
+        left = _parts.Deadline(self.settings.shutdown_s if timeout_s is None else timeout_s)
+        with guard:
+            self._stop_listening()
+            self.commander.close()
+            self.lifecycle(**self._outcome())
+            if self.link is not None:
+                self.link.close(left())
+            self.sender.close(left())
+
+    def abandon(self) -> None:
+        """After a fork, in the child: no threads, nothing sent, as if there were no session."""
+        self.closed = True
+        self._stop_listening()
+
+    def _stop_listening(self) -> None:
+        with guard:
+            if self.hooks is not None:
+                self.hooks.remove()
+            if self.logs is not None:
+                self.logs.stop()
+            if self.sampler is not None:
+                self.sampler.close()
+
+    def _outcome(self) -> dict[str, Any]:
+        ending = dict(self._ending) or self._exit_outcome()
+        return {"state": ending.pop(events.LIFECYCLE_STATE), **ending}
+
+    def _exit_outcome(self) -> dict[str, Any]:
+        code = self._exit[0] if self._exit and self._exit[1] == self._count else None
+        number = 0 if code is None else code if isinstance(code, int) else 1
+        state = events.FINISHED if number == 0 else events.FAILED
+        return {events.LIFECYCLE_STATE: state, events.EXIT_CODE: number}
+
+    def _boundary(self) -> None:
+        self.pending = False
+        try:
+            with guard:
+                self.commander.boundary(self.at_step())
+        except SystemExit as error:
+            self.exiting(error.code)
+            raise
+        finally:
+            # What commands took is not time of a step.
+            self._stepped_ns = self._progress_ns = self._monotonic_ns()
+
+    def _enter(self, name: str) -> None:
+        self._phases.append(name)
+        self._changed(name)
+
+    def _leave(self, name: str) -> None:
+        with contextlib.suppress(ValueError):
+            self._phases.remove(name)
+        self._changed(name)
+
+    def _changed(self, name: str) -> None:
+        self._progress_ns = self._monotonic_ns()
+        # Once a step would be too often.
+        self._beat_now = self._beat_now or name != "data"
+
+    def _checkpointing(self, on: bool) -> None:
+        (self._enter if on else self._leave)("checkpoint")
+
+    def pausing(self, on: bool) -> None:
+        """The loop is held by a command, or let go."""
+        (self._enter if on else self._leave)("paused")
+        self.queue.wake.set()

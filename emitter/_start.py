@@ -1,0 +1,37 @@
+"""``init``: settings, identity, session; once per process, and again in a forked child that asks."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from typing import Any
+
+from emitter import _api
+from emitter._guard import guard, logger
+from emitter._ranks import identify
+from emitter._session import Session
+from emitter._settings import resolve
+
+
+def start(arguments: dict[str, Any]) -> None:
+    """Begin a session. Raises SettingError for a bad argument; our own bugs leave the trainer without one."""
+    settings = resolve(arguments)
+    if settings.disabled:
+        logger.info("the emitter is disabled by its settings")
+        return
+    if _api._session is not None:
+        logger.warning("init was called before and its session goes on; call shutdown first to start another")
+        return
+    with guard:
+        session = Session(settings, identify(settings), _api._handlers, _api._tunables)
+        _watch()
+        session.start()
+        _api._session = session
+
+
+def _watch() -> None:
+    """Process-wide hooks, installed once."""
+    if not _api._watching:
+        _api._watching = True
+        os.register_at_fork(after_in_child=_api._forked)
+        atexit.register(_api.shutdown)
