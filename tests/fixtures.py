@@ -12,10 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from http.client import HTTPConnection
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 # Fixtures of the ClickHouse endpoint live beside this file.
 pytest_plugins = (
@@ -126,6 +129,82 @@ def start_broker(log: Path, port: int | None = None) -> tuple[Child, str]:
     return child, command.bootstrap
 
 
+def start_gateway(log: Path, kafka: str, ready: bool = True, **settings: object) -> tuple[Child, str]:
+    """A gateway process of one's own: the child and its URL; ``settings`` are arguments of gateway.run."""
+    arguments = {"kafka": kafka, "port": free_port(), **settings}
+    child = Child([sys.executable, "-c", f"from stream import gateway; gateway.run(**{arguments!r})"], log)
+    url = f"http://127.0.0.1:{arguments['port']}"
+    path, expected = ("/readyz", (200,)) if ready else ("/healthz", (200, 503))
+    child.wait_until(lambda: _status(url + path) in expected, f"{url}{path}")
+    return child, url
+
+
+def _status(url: str) -> int | None:
+    try:
+        return http_request("GET", url).status
+    except OSError:
+        return None
+
+
+class Answer(NamedTuple):
+    """An HTTP answer, read to its end."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def http_request(
+    method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    """One HTTP request on a connection of its own, whatever the status. Header names are lower case."""
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.netloc, timeout=60)
+    try:
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        connection.request(method, path or "/", body, dict(headers or {}))
+        response = connection.getresponse()
+        fields = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, fields, response.read())
+    finally:
+        connection.close()
+
+
+def read_topic(
+    bootstrap: str,
+    topic: str,
+    enough: Callable[[list[ConsumerRecord]], object],
+    wanted: Callable[[ConsumerRecord], object] = lambda record: True,
+    timeout: float = 30.0,
+) -> list[ConsumerRecord]:
+    """The wanted records of a topic, read from its beginning until there are enough of them."""
+    return asyncio.run(_read_topic(bootstrap, topic, enough, wanted, timeout))
+
+
+async def _read_topic(
+    bootstrap: str,
+    topic: str,
+    enough: Callable[[list[ConsumerRecord]], object],
+    wanted: Callable[[ConsumerRecord], object],
+    timeout: float,
+) -> list[ConsumerRecord]:
+    found: list[ConsumerRecord] = []
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50
+    )
+    await consumer.start()
+    try:
+        deadline = time.monotonic() + timeout
+        while not enough(found):
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {timeout:g} s for records of {topic}; got {len(found)}")
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found.extend(record for record in records if wanted(record))
+        return found
+    finally:
+        await consumer.stop()
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """host:port of a real broker with all topics; shared, so use run ids and groups of your own."""
@@ -141,3 +220,13 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         if child is not None:
             child.kill()
+
+
+@pytest.fixture(scope="session")
+def gateway(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real gateway process in front of the broker."""
+    child, url = start_gateway(tmp_path_factory.mktemp("gateway") / "gateway.log", broker)
+    try:
+        yield url
+    finally:
+        child.stop()

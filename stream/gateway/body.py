@@ -43,7 +43,7 @@ class Reservation:
         """Hold this much more. Raises UnavailableError when the budget is spent."""
         if self._budget.used + size > self._limit:
             raise UnavailableError(
-                f"requests of {self._budget.used} bytes are under way, the limit is {self._limit}; send again later"
+                f"{self._budget.used} of at most {self._limit} bytes are under way; send again later"
             )
         self._budget.used += size
         self._held += size
