@@ -1,0 +1,151 @@
+"""The viewer's HTTP face. The browser names dashboards, panels and values; SQL never comes from it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from stream.web import answers, boards, frames, guard, macros, timerange
+from stream.web.boards import Board
+from stream.web.store import Store, StoreError
+
+STATIC: Final = Path(__file__).parent / "static"
+BOARDS: Final[web.AppKey[dict[str, Board]]] = web.AppKey("boards", dict)
+STORE: Final = web.AppKey("store", Store)
+
+_BAD_REQUEST: Final = (macros.MacroError, timerange.RangeError, frames.FrameError)
+_encoder = msgspec.json.Encoder()
+
+
+def create(clickhouse: str, folder: Path, host: str) -> web.Application:
+    """The application; ``folder`` holds the dashboards' JSON, ``host`` is the address it will listen on."""
+    app = web.Application(middlewares=[guard.middleware(host), _errors])
+    app[BOARDS] = boards.load(folder)
+    store = Store(clickhouse)
+    app[STORE] = store
+
+    async def connected(_: web.Application) -> AsyncIterator[None]:
+        async with store:
+            yield
+
+    app.cleanup_ctx.append(connected)
+    app.on_response_prepare.append(guard.add_headers)
+    app.add_routes(
+        [
+            web.get("/healthz", _healthz),
+            web.get("/readyz", _readyz),
+            web.get("/api/dashboards", _dashboards),
+            web.get("/api/dashboards/{uid}", _dashboard),
+            web.get("/api/query", _query),
+            web.get("/api/variables", _variables),
+            web.get("/api/annotations", _annotations),
+            web.get("/api/span", _span),
+            web.get("/", _index),
+            web.static("/static", STATIC),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns our own errors into ``{"error": ...}`` with a fitting status."""
+    try:
+        return await handler(request)
+    except boards.BoardError as error:
+        return web.json_response({"error": str(error)}, status=404)
+    except _BAD_REQUEST as error:
+        return web.json_response({"error": str(error)}, status=400)
+    except StoreError as error:
+        return web.json_response({"error": str(error)}, status=503 if error.unreachable else 502)
+
+
+def _answer(request: web.Request, data: Any) -> web.Response:
+    """JSON, compressed; nothing but 304 when the page has the same already."""
+    body = _encoder.encode(data)
+    tag = hashlib.blake2b(body, digest_size=9).hexdigest()
+    if request.headers.get("If-None-Match") == f'"{tag}"':
+        return web.Response(status=304, headers={"ETag": f'"{tag}"'})
+    response = web.Response(body=body, content_type="application/json", headers={"ETag": f'"{tag}"'})
+    if len(body) > 500:
+        response.enable_compression()
+    return response
+
+
+def _board(request: web.Request) -> Board:
+    return boards.pick(request.app[BOARDS], request.query.get("dashboard", ""))
+
+
+def _asked(request: web.Request) -> answers.Asked:
+    query = request.query
+    from_ms, to_ms = timerange.between(
+        query.get("from", "now-1h"), query.get("to", "now"), time.time_ns() // 1_000_000
+    )
+    return answers.Asked(from_ms, to_ms, _chosen(query))
+
+
+def _chosen(query: Mapping[str, str]) -> dict[str, list[str]]:
+    """Variables as Grafana writes them into an address: ``var-rank=0&var-rank=1``."""
+    chosen: dict[str, list[str]] = {}
+    for name, value in query.items():
+        if name.startswith("var-"):
+            # A lone surrogate cannot be sent on; no value in the database contains one.
+            chosen.setdefault(name[4:], []).append(value.encode("utf-8", "replace").decode())
+    return chosen
+
+
+def _integer(request: web.Request, name: str, default: int | None = None) -> int:
+    text = request.query.get(name, "" if default is None else str(default))
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise timerange.RangeError(f"{name}: expected a whole number, got {text!r}")
+    return int(text)
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    await request.app[STORE].ping()
+    return web.Response(text="ready\n")
+
+
+async def _index(_: web.Request) -> web.FileResponse:
+    return web.FileResponse(STATIC / "index.html")
+
+
+async def _dashboards(request: web.Request) -> web.Response:
+    found: dict[str, Board] = request.app[BOARDS]
+    return _answer(
+        request, [{"uid": b.uid, "title": b.title, "description": b.description} for b in found.values()]
+    )
+
+
+async def _dashboard(request: web.Request) -> web.Response:
+    return _answer(request, boards.pick(request.app[BOARDS], request.match_info["uid"]).json)
+
+
+async def _query(request: web.Request) -> web.Response:
+    query = _board(request).query(_integer(request, "panel"), request.query.get("ref", "A"))
+    points = _integer(request, "points", default=query.max_points)
+    return _answer(request, await answers.panel_data(request.app[STORE], query, _asked(request), points))
+
+
+async def _variables(request: web.Request) -> web.Response:
+    return _answer(request, await answers.choices(request.app[STORE], _board(request), _asked(request)))
+
+
+async def _annotations(request: web.Request) -> web.Response:
+    return _answer(request, await answers.marks(request.app[STORE], _board(request), _asked(request)))
+
+
+async def _span(request: web.Request) -> web.Response:
+    run = "".join(_chosen({"var-run": request.query.get("run", "")})["run"])
+    return _answer(request, await answers.span(request.app[STORE], run))

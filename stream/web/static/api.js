@@ -1,0 +1,60 @@
+// Talks to our server. What did not change since the last time comes back as 304 and costs a header.
+
+const answers = new Map();
+
+export const stats = { requests: 0, bytes: 0, unchanged: 0 };
+
+export class ApiError extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+function address(path, parameters) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const one of [value].flat()) query.append(name, one);
+  }
+  return `${path}?${query}`;
+}
+
+// `key` names the answer among earlier ones, whatever the time range of the request.
+async function get(path, parameters = {}, key = path) {
+  const known = answers.get(key);
+  const headers = known ? { "If-None-Match": known.tag } : {};
+  let response;
+  try {
+    response = await fetch(address(path, parameters), { headers, cache: "no-store" });
+  } catch {
+    throw new ApiError("The viewer itself does not answer; was `trainwarden up` or `view` stopped?", 0);
+  }
+  stats.requests += 1;
+  if (response.status === 304) {
+    stats.unchanged += 1;
+    return known.data;
+  }
+  stats.bytes += Number(response.headers.get("Content-Length") ?? 0);
+  const data = await response.json().catch(() => ({ error: `HTTP ${response.status}` }));
+  if (!response.ok) throw new ApiError(data?.error ?? `HTTP ${response.status}`, response.status);
+  answers.set(key, { tag: response.headers.get("ETag"), data });
+  return data;
+}
+
+function asked(view) {
+  const parameters = { from: view.from, to: view.to };
+  for (const [name, values] of Object.entries(view.variables)) parameters[`var-${name}`] = values;
+  return parameters;
+}
+
+export const dashboards = () => get("/api/dashboards");
+export const dashboard = (uid) => get(`/api/dashboards/${encodeURIComponent(uid)}`);
+export const span = (run) => get("/api/span", { run }, `span ${run}`);
+
+export function panel(uid, id, ref, points, view) {
+  const key = `panel ${uid} ${id} ${ref} ${JSON.stringify(view.variables)}`;
+  return get("/api/query", { dashboard: uid, panel: id, ref, points, ...asked(view) }, key);
+}
+
+export const variables = (uid, view) => get("/api/variables", { dashboard: uid, ...asked(view) }, `variables ${uid}`);
+export const annotations = (uid, view) => get("/api/annotations", { dashboard: uid, ...asked(view) }, `annotations ${uid}`);
