@@ -2,7 +2,7 @@
 
 Reading order: ``app`` (the Faust app), ``transport`` (two things Faust gets wrong for us), ``outbox``
 (at least once: a record is done when what it led to is on the broker), ``outlet`` (the producer),
-``deadletters``, ``progress`` (state of one partition across rebalances), ``preflight`` (broker and
+``deadletters``, ``preflight`` (broker and
 topics), ``health``, ``runner`` (start, signals, stop).
 
 Faust reads ``sys.argv`` when it is imported, so nothing here imports it before ``app.create_app`` is

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -70,3 +70,15 @@ def create_app(id: str, kafka: str, *, data_dir: Path, traits: BrokerTraits | No
 def raw_topic(app: Any, name: str) -> Any:
     """A topic of raw bytes that exists already."""
     return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+def on_assigned(app: Any, topic: str, keep: Callable[[list[int]], None]) -> None:
+    """Call ``keep`` after each rebalance with the partitions of this topic that the worker now holds.
+
+    Faust's own revocation signal names all partitions every time, also those that stay.
+    """
+
+    async def assigned(sender: Any, partitions: Any, **_: Any) -> None:
+        keep([tp.partition for tp in partitions if tp.topic == topic])
+
+    app.on_partitions_assigned.connect(assigned)

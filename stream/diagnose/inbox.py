@@ -1,0 +1,57 @@
+"""From records of ``train.events`` to diagnoses: one engine a partition."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from emitter.vocabulary import cloudevents, topics
+from stream import events
+from stream.diagnose.engine import Engine
+from stream.progress import Place, Progress
+from stream.records import BadRecordError, Incoming, Outgoing, Ticks
+from stream.rulelang.model import RuleSet
+
+log = logging.getLogger(__name__)
+
+
+class Inbox:
+    """The engines of the partitions this worker holds."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self._rules = rules
+        self._engines: dict[int, Engine] = {}
+        self._progress: dict[int, Progress] = {}
+
+    def keep(self, partitions: Iterable[int]) -> None:
+        """Drop the engines of all other partitions: another worker goes on with them."""
+        kept = set(partitions)
+        for number in set(self._progress) - kept:
+            del self._progress[number]
+            self._engines.pop(number, None)
+
+    def event(self, record: Incoming) -> list[Outgoing]:
+        """A record of ``train.events``. Raises BadRecordError."""
+        place = self._progress.setdefault(record.partition, Progress()).place(record)
+        if place is Place.REPEATED:
+            return []
+        if place is not Place.NEXT:
+            log.warning(
+                "%s[%d]: records come %s, beginning afresh", record.topic, record.partition, place.value
+            )
+            self._engines.pop(record.partition, None)
+        try:
+            message = events.decode(record.value)
+        except events.EventsError as error:
+            raise BadRecordError(str(error)) from None
+        made = self._diagnose(record.partition, message)
+        return Ticks(made) if isinstance(message, events.Tick) else made
+
+    def _diagnose(self, partition: int, message: events.Message) -> list[Outgoing]:
+        engine = self._engines.get(partition)
+        if engine is None:
+            engine = self._engines[partition] = Engine(self._rules)
+        return [
+            Outgoing(topics.TRAIN_DIAGNOSES, made.encode(), made.run.encode(), headers=cloudevents.HEADERS)
+            for made in engine.process(message)
+        ]

@@ -1,0 +1,76 @@
+"""A worker process: the only file that knows which stages there are and what runs beside what.
+
+The loop and the history are separate apps in separate consumer groups, so that a slow or absent
+ClickHouse never delays a diagnosis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from stream import resources
+from stream.diagnose import agent as diagnose
+from stream.faustkit.consume import Host
+from stream.faustkit.runner import Job, run_job
+from stream.ingest import agent as ingest
+from stream.remediate import agent as remediate
+from stream.rulelang import load_packs
+from stream.sink import agent as sink
+
+LOOP_ID: Final = "trainwarden-loop"
+HISTORY_ID: Final = "trainwarden-history"
+
+AppName = Literal["loop", "history"]
+Mode = Literal["act", "approve", "shadow"]
+Attach = Callable[[Any, Host], None]
+
+
+class WorkerError(ValueError):
+    """The worker was asked for something that does not go together; the message says what."""
+
+
+def run(
+    *,
+    app: AppName,
+    kafka: str,
+    clickhouse: str | None,
+    rules: Sequence[Path] | None,
+    mode: Mode,
+    health_port: int | None,
+    data_dir: Path,
+) -> None:
+    """Run one Faust app in this process until SIGTERM or SIGINT.
+
+    ``rules`` are packs or folders of packs, by default the ones that ship. Raises WorkerError, RuleErrors
+    for rules that do not load, PreflightError for a broker or topics that are not right.
+    """
+    if app == "loop":
+        job = Job(LOOP_ID, kafka, data_dir, _loop(rules, mode), health_port)
+    elif app == "history":
+        job = Job(HISTORY_ID, kafka, data_dir, _history(clickhouse), health_port)
+    else:
+        raise WorkerError(f"app: expected loop or history, got {app!r}")
+    run_job(job)
+
+
+def _loop(rules: Sequence[Path] | None, mode: Mode) -> Attach:
+    packs = load_packs(list(rules) if rules else [resources.path("rules")])
+
+    def attach(app: Any, host: Host) -> None:
+        ingest.attach(app, host)
+        diagnose.attach(app, host, packs)
+        remediate.attach(app, host, packs, mode)
+
+    return attach
+
+
+def _history(clickhouse: str | None) -> Attach:
+    if not clickhouse:
+        raise WorkerError("app history: expected the URL of a ClickHouse, got none; pass --clickhouse URL")
+
+    def attach(app: Any, host: Host) -> None:
+        sink.attach(app, clickhouse=clickhouse)
+
+    return attach
