@@ -1,0 +1,185 @@
+"""The engine: messages of one ``train.events`` partition in, transitions of diagnoses out.
+
+A pure function of the order of messages: no clock but the ticks, no randomness, no I/O. Dispatch is by
+event name, so a rule costs nothing on events it does not look at. docs/rules.md has the semantics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from emitter.vocabulary import events as words
+from emitter.vocabulary.diagnoses import Diagnosis
+from stream.diagnose import transitions
+from stream.diagnose.absence import Silences
+from stream.diagnose.clock import Clock
+from stream.diagnose.judging import Judge
+from stream.diagnose.ordering import DUPLICATE
+from stream.diagnose.runs import Emitter, Run, emitter_key
+from stream.events import Batch, Event, Resource, Tick
+from stream.rulelang.model import RuleSet
+
+GRACE_S: Final = 5.0
+IDLE_S: Final = 6 * 3600.0
+MAX_SERIES: Final = 65_536
+_EXPIRE_EVERY_NS: Final = 60_000_000_000
+
+
+@dataclass
+class Counts:
+    """What the engine saw and left out, since it was made."""
+
+    events: int = 0
+    repeated_batches: int = 0
+    duplicates: int = 0
+    late: int = 0
+    lost: int = 0
+    old_attempts: int = 0
+    after_end: int = 0
+    without_run: int = 0
+    series_refused: int = 0
+    runs_expired: int = 0
+
+
+class Engine:
+    """State of one partition.
+
+    ``grace_s``: how long a gap in ``train.seq`` is held; ``idle_s``: after how long without an event a
+    run is forgotten (both by the ticks' clock); ``max_series``: the most series of one run;
+    ``experimental``: also run rules of that maturity.
+    """
+
+    def __init__(
+        self,
+        rules: RuleSet,
+        *,
+        grace_s: float = GRACE_S,
+        idle_s: float = IDLE_S,
+        max_series: int = MAX_SERIES,
+        experimental: bool = False,
+    ) -> None:
+        self.counts = Counts()
+        self.clock = Clock()
+        self._silences = Silences()
+        self._judge = Judge(rules, self.clock, self._silences, self.counts, max_series, experimental)
+        self._runs: dict[str, Run] = {}
+        self._grace_ns = int(grace_s * 1e9)
+        self._idle_ns = int(idle_s * 1e9)
+        self._expired_at: int | None = None
+
+    @property
+    def runs(self) -> Mapping[str, Run]:
+        """The runs remembered now."""
+        return self._runs
+
+    def process(self, message: Batch | Tick) -> list[Diagnosis]:
+        """The transitions that this message brings about, in order."""
+        out: list[Diagnosis] = []
+        if isinstance(message, Tick):
+            self._tick(message, out)
+        elif message.run:
+            self._batch(message, out)
+        else:
+            self.counts.without_run += len(message.events)
+        return out
+
+    def _batch(self, batch: Batch, out: list[Diagnosis]) -> None:
+        run = self._runs.get(batch.run)
+        if run is None:
+            attempt = min((resource.attempt for resource in batch.resources), default=0)
+            run = self._runs[batch.run] = Run(batch.run, attempt)
+        place = (batch.source.topic, batch.source.partition)
+        if batch.source.first <= run.positions.get(place, -1):
+            self.counts.repeated_batches += 1
+            return
+        run.positions[place] = batch.source.last
+        run.seen = self.clock.now
+        known: dict[int, Emitter | None] = {}
+        for event in batch.events:
+            self.counts.events += 1
+            emitter = known.get(event.resource)
+            if emitter is None or not emitter.live:
+                emitter = known[event.resource] = self._emitter(
+                    run, batch.resources[event.resource], event, out
+                )
+            if emitter is not None:
+                self._event(run, emitter, event, out)
+
+    def _emitter(self, run: Run, resource: Resource, event: Event, out: list[Diagnosis]) -> Emitter | None:
+        """The live emitter behind an event; None where the event came too late to count."""
+        if resource.attempt < run.attempt:
+            self.counts.old_attempts += 1
+            return None
+        if resource.attempt > run.attempt:
+            self._judge.end_attempt(run, event.time, transitions.ENDED, out)
+            run.begin(resource.attempt)
+        key = emitter_key(resource)
+        emitter = run.emitters.get(key)
+        if emitter is None:
+            emitter = run.emitters[key] = Emitter(key, resource)
+        elif not emitter.live:
+            self.counts.after_end += 1
+            return None
+        emitter.resource = resource
+        return emitter
+
+    def _event(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
+        seq, order = event.seq, emitter.order
+        if seq is None:
+            self._judge.event(run, emitter, event, out)
+            return
+        if seq == order.expected and not order.holding:
+            order.expected += 1
+            self._judge.event(run, emitter, event, out)
+            return
+        reason = order.refused(seq)
+        if reason is not None:
+            self._refuse(reason)
+            return
+        lost = order.lost
+        for ready in order.take(event, seq, self.clock.now):
+            self._judge.event(run, emitter, ready, out)
+        self._account(run, emitter, order.lost - lost)
+
+    def _refuse(self, reason: str) -> None:
+        if reason == DUPLICATE:
+            self.counts.duplicates += 1
+        else:
+            self.counts.late += 1
+
+    def _account(self, run: Run, emitter: Emitter, lost: int) -> None:
+        self.counts.lost += lost
+        if emitter.order.holding:
+            run.holding[emitter.key] = emitter
+        else:
+            run.holding.pop(emitter.key, None)
+
+    def _tick(self, tick: Tick, out: list[Diagnosis]) -> None:
+        if not self.clock.advance(tick) or self.clock.now is None:
+            return
+        now = self.clock.now
+        for run in list(self._runs.values()):
+            if run.seen is None:
+                run.seen = now
+            for emitter in list(run.holding.values()):
+                self._release(run, emitter, now, out)
+        self._judge.tick(now, out)
+        if self._expired_at is None or now - self._expired_at >= _EXPIRE_EVERY_NS:
+            self._expired_at = now
+            self._expire(now, out)
+
+    def _release(self, run: Run, emitter: Emitter, now: int, out: list[Diagnosis]) -> None:
+        lost = emitter.order.lost
+        for ready in emitter.order.release(now, self._grace_ns):
+            self._judge.event(run, emitter, ready, out)
+        self._account(run, emitter, emitter.order.lost - lost)
+
+    def _expire(self, now: int, out: list[Diagnosis]) -> None:
+        for run in [
+            run for run in self._runs.values() if run.seen is not None and run.seen < now - self._idle_ns
+        ]:
+            self._judge.end_attempt(run, now, transitions.EXPIRED, out)
+            self.counts.runs_expired += 1
+            del self._runs[run.id]

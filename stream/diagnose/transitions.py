@@ -1,0 +1,79 @@
+"""Diagnoses as the engine makes them: ids, evidence, firing and resolved."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from emitter.vocabulary.cloudevents import rfc3339
+from emitter.vocabulary.diagnoses import FIRING, RESOLVED, Diagnosis
+from stream.diagnose.series import First
+from stream.events import Event, Resource
+from stream.rulelang.model import Rule
+
+CLEARED: Final = "cleared"
+"""The condition no longer holds."""
+QUIET: Final = "quiet"
+"""No matching log line for the time of keep_firing."""
+RETURNED: Final = "returned"
+"""What was absent is back."""
+ENDED: Final = "ended"
+"""The attempt ended, or the rank did."""
+EXPIRED: Final = "expired"
+"""The run was idle for so long that it was forgotten."""
+
+TEXT_LIMIT: Final = 500
+
+
+def diagnosis_id(run: str, attempt: int, rule: str, key: tuple[Any, ...], first: First) -> str:
+    """The same firing is the same diagnosis, however often it is replayed."""
+    parts = (run, attempt, rule, *key, first.seq, first.step, first.time)
+    text = "\x1f".join(str(part) for part in parts)
+    return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
+
+
+def firing(
+    rule: Rule, key: tuple[Any, ...], first: First, event: Event, resource: Resource, evidence: dict[str, Any]
+) -> Diagnosis:
+    """The diagnosis when it starts to fire, at this event."""
+    if first.step is not None:
+        evidence["since_step"] = first.step
+    return Diagnosis(
+        id=diagnosis_id(resource.run, resource.attempt, rule.id, key, first),
+        rule=rule.id,
+        category=rule.category,
+        severity=rule.severity,
+        state=FIRING,
+        run=resource.run,
+        time=rfc3339(event.time),
+        summary=rule.summary.render(_shown(rule, event, resource, evidence)),
+        attempt=resource.attempt,
+        rank=resource.rank,
+        node=resource.node,
+        step=event.step,
+        epoch=event.epoch,
+        role=resource.role,
+        rule_version=rule.version,
+        evidence=evidence,
+        suggestions=list(rule.suggestions),
+        then=[action.name for action in rule.then],
+    )
+
+
+def resolved(
+    open_one: Diagnosis, time_ns: int, reason: str, event: Event | None, values: Mapping[str, Any]
+) -> Diagnosis:
+    """The same diagnosis, resolved: with the values that ended it where an event did."""
+    evidence = {**open_one.evidence, **values, "reason": reason}
+    step, epoch = (event.step, event.epoch) if event else (open_one.step, open_one.epoch)
+    return replace(open_one, state=RESOLVED, time=rfc3339(time_ns), step=step, epoch=epoch, evidence=evidence)
+
+
+def _shown(rule: Rule, event: Event, resource: Resource, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **rule.params, **evidence, "run": resource.run, "run_name": resource.run_name,
+        "attempt": resource.attempt, "rank": resource.rank, "node": resource.node, "role": resource.role,
+        "step": event.step, "epoch": event.epoch, "severity": event.severity,
+    }  # fmt: skip

@@ -1,0 +1,162 @@
+"""What a rule is once it was read and checked: frozen, and compiled where it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from stream.rulelang.summary import Template
+
+
+@dataclass(frozen=True)
+class Action:
+    """One step of ``then``. ``if_unresolved_s``: only when the diagnosis still fires that long after."""
+
+    name: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    if_unresolved_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One thing an expression reads from an event.
+
+    ``place``: ``value`` (of the event's values), ``event``, ``resource`` or ``group`` (of a match).
+    ``kind``: ``number``, ``text`` or ``has`` (whether it is there). A record without a slot that is not
+    ``optional`` is no sample.
+    """
+
+    place: str
+    name: str
+    kind: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class WindowSpec:
+    """One window: what is pushed (a function of the slots), how long, and what is asked of it."""
+
+    source: Callable[[Sequence[Any]], float]
+    needs: frozenset[str]
+    last: int | None = None
+    over_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """The compiled part of a rule.
+
+    ``where(slots)`` and ``when(slots, windows)`` give a bool and ``(bool, *let values)``; ``clear`` is
+    ``clear_when`` in the form of ``when``. ``names`` are the names of the let values, in order; ``shown``
+    the fields that belong into the evidence, with their slots.
+    """
+
+    slots: tuple[Slot, ...]
+    windows: tuple[WindowSpec, ...]
+    names: tuple[str, ...]
+    where: Callable[[Sequence[Any]], bool] | None
+    when: Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]]
+    clear: Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]] | None
+    shown: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LogMatch:
+    """Regular expressions (RE2) of a log rule: any of ``match`` and none of ``unless``."""
+
+    match: tuple[str, ...]
+    unless: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Fires when ``of`` was not heard for ``for_s`` seconds."""
+
+    of: str
+    for_s: float
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One transition a sample expects, by step, by line (from 1) or by seconds since its start."""
+
+    step: int | None = None
+    line: int | None = None
+    at_s: float | None = None
+
+    def __str__(self) -> str:
+        parts = (("step", self.step), ("line", self.line), ("at", self.at_s))
+        return ", ".join(f"{name} {value}" for name, value in parts if value is not None)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A test that travels with its rule. ``resolved`` None: resolutions are not compared."""
+
+    name: str
+    line: int
+    series: Mapping[str, tuple[float | None, ...]]
+    lines: tuple[str, ...]
+    every_s: float
+    expect: tuple[Expected, ...]
+    resolved: tuple[Expected, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. ``version`` is the hash of its content without samples; durations are in seconds."""
+
+    id: str
+    pack: str
+    file: str
+    line: int
+    column: int
+    category: str
+    severity: str
+    summary: Template
+    version: str
+    on: str
+    by: tuple[str, ...] = ("run", "role", "rank")
+    program: Program | None = field(default=None, compare=False, repr=False)
+    log: LogMatch | None = None
+    absent: Absent | None = None
+    for_count: int = 1
+    for_s: float = 0.0
+    keep_firing_s: float = 0.0
+    cooldown_s: float = 0.0
+    settle_s: float = 0.0
+    mode: str | None = None
+    maturity: str = "stable"
+    inhibited_by: tuple[str, ...] = ()
+    then: tuple[Action, ...] = ()
+    runbook: str | None = None
+    suggestions: tuple[str, ...] = ()
+    params: Mapping[str, float] = field(default_factory=dict)
+    tests: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One file of rules."""
+
+    name: str
+    file: str
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class RuleSet:
+    """All rules in force, causes before the symptoms they inhibit, else in the order of the files."""
+
+    packs: tuple[Pack, ...]
+    rules: tuple[Rule, ...]
+
+    def by_id(self, rule_id: str) -> Rule | None:
+        """The rule of this id, or None."""
+        return next((rule for rule in self.rules if rule.id == rule_id), None)
+
+    def only(self, rule_ids: frozenset[str]) -> RuleSet:
+        """The same set with these rules alone."""
+        return RuleSet(self.packs, tuple(rule for rule in self.rules if rule.id in rule_ids))
