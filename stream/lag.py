@@ -28,12 +28,7 @@ async def end_offsets(kafka: str, names: Sequence[str]) -> Offsets:
     consumer = AIOKafkaConsumer(*names, bootstrap_servers=kafka)
     await consumer.start()
     try:
-        partitions = [
-            TopicPartition(name, number)
-            for name in names
-            for number in sorted(consumer.partitions_for_topic(name) or ())
-        ]
-        found: Offsets = await consumer.end_offsets(partitions)
+        found: Offsets = await consumer.end_offsets(sorted(consumer.assignment()))
         return found
     finally:
         await consumer.stop()

@@ -1,0 +1,9 @@
+"""``trainwarden demo``: the whole loop with a real trainer, shown as it happens and verified afterwards.
+
+Reading order: ``fault`` (what goes wrong), ``story`` (what was seen on the topics), ``follow`` (the reader),
+``facts`` (what the history says), ``checks`` (every link of the loop), ``screen``, ``play`` (the whole).
+"""
+
+from stream.demo.play import run
+
+__all__ = ["run"]

@@ -1,0 +1,60 @@
+"""What goes wrong in the demo, and which rules are right to say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+NONE: Final = "none"
+
+_GROWTH: Final = frozenset({"gradient-explosion", "loss-spike", "loss-not-finite"})
+RULES: Final = {
+    "lr-spike": _GROWTH,
+    "lr-ramp": _GROWTH,
+    "bad-batch": _GROWTH,
+    "nan": frozenset({"loss-not-finite"}),
+}
+
+BEFORE: Final = 60
+"""Steps a rule may need to know what is normal."""
+AFTER: Final = 60
+"""Steps the loop may need to close, and the run to recover."""
+USUAL_AFTER: Final = 200
+USUAL_STEPS: Final = 400
+
+
+class UsageError(ValueError):
+    """The demo cannot be played as asked; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``kind`` at ``step``; the step is None where nothing goes wrong."""
+
+    kind: str = NONE
+    step: int | None = None
+
+    def __str__(self) -> str:
+        return self.kind if self.step is None else f"{self.kind}@{self.step}"
+
+    @property
+    def rules(self) -> frozenset[str]:
+        """Ids of the rules that are right to fire."""
+        return RULES.get(self.kind, frozenset())
+
+
+def parse(text: str, steps: int | None) -> tuple[Fault, int]:
+    """The fault, and the number of steps to train. Raises UsageError."""
+    if text == NONE:
+        return Fault(), steps or USUAL_STEPS
+    kind, _, number = text.partition("@")
+    if kind not in RULES or not (number.isascii() and number.isdigit()):
+        raise UsageError(f"fault: expected none, or {', '.join(RULES)} with @STEP, got {text!r}")
+    fault = Fault(kind, int(number))
+    steps = steps or int(number) + USUAL_AFTER
+    if not BEFORE <= int(number) <= steps - AFTER:
+        raise UsageError(
+            f"fault: expected a step from {BEFORE} to {steps - AFTER} in a run of {steps} steps, "
+            f"got {text!r}; choose another step, or more --steps"
+        )
+    return fault, steps
