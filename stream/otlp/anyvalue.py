@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from emitter.vocabulary import cloudevents
+
+_INT64: Final = range(-(2**63), 2**63)
 
 Scalar = str | bool | int | float | None
 
@@ -62,14 +63,16 @@ def text(value: Scalar) -> str | None:
 
 
 def integer(value: Scalar) -> int | None:
-    """An int where the value is one in any spelling (3, 3.0, "3"), else None."""
-    if isinstance(value, bool):
+    """An int of 64 bits where the value is one in any spelling (3, 3.0, "3"), else None."""
+    if isinstance(value, bool) or value is None:
         return None
-    if isinstance(value, float):
-        return int(value) if math.isfinite(value) and value == int(value) else None
-    if isinstance(value, str):
-        return int(value) if value.strip().lstrip("+-").isdecimal() and len(value) < 20 else None
-    return value
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    try:
+        whole = int(value)
+    except ValueError:
+        return None
+    return whole if _INT64.start <= whole < _INT64.stop else None
 
 
 def number(value: Scalar) -> float | None:

@@ -81,10 +81,12 @@ def _aliases(text: str | None) -> dict[str, str]:
         return {}
     try:
         table = json.loads(text)
-        return {name: table[name] for name in table if isinstance(name, str) and isinstance(table[name], str)}
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, RecursionError):
+        table = None
+    if not isinstance(table, dict):
         _log.warning(
             "resource attribute %s: expected a JSON object of strings, got %.80r; it is ignored",
             attributes.ALIASES, text,
         )  # fmt: skip
         return {}
+    return {name: target for name, target in table.items() if isinstance(target, str)}
