@@ -93,7 +93,7 @@ class Screen:
 
     def changed(self, status: Status) -> None:
         """A part changed; on a terminal the table shows it by itself."""
-        if self._live is None and not self._quiet:
+        if self._live is None and not self._quiet and status.state not in (stacks.WAITING, stacks.STOPPING):
             took = f" ({status.took_s:.1f} s)" if status.state == stacks.READY else ""
             self._say(f"{status.name}: {status.state} {status.address}{took}")
 

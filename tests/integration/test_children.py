@@ -12,6 +12,7 @@ import pytest
 
 from stream.children import Child, Children
 from tests.fixtures import wait_for
+from tests.integration.processes import gone
 
 _SLEEP = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(600)"]
 _STUBBORN = [_SLEEP[0], "-c", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + _SLEEP[2]]
@@ -25,14 +26,6 @@ signal.signal(signal.SIGTERM, end)
 print("up", flush=True)
 signal.pause()
 """
-
-
-def gone(pid: int) -> bool:
-    """Whether no process has this id, or only a zombie does."""
-    try:
-        return "(zombie)" in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return True
 
 
 def _up(child: Child) -> bool:
