@@ -1,0 +1,86 @@
+"""Starts and stops the endpoint: engine, socket, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+
+from aiohttp import web
+
+from stream.clickhouse.engine import Engine
+from stream.clickhouse.guard import is_loopback
+from stream.clickhouse.limits import Limits
+from stream.clickhouse.running import Runner
+from stream.clickhouse.server import Server
+
+_LOG = logging.getLogger(__name__)
+
+
+def run(
+    *,
+    data_dir: Path,
+    host: str = "127.0.0.1",
+    port: int = 8123,
+    password: str | None = None,
+    limits: Limits | None = None,
+) -> None:
+    """Serve ClickHouse's HTTP interface until SIGTERM or SIGINT; tables live under `data_dir`.
+
+    Raises OSError when the address is taken, DataDirectoryInUse when another endpoint serves `data_dir`,
+    ValueError for an address that other machines reach without a password.
+    """
+    if password is None and not is_loopback(host):
+        raise ValueError(f"host {host}: other machines reach it, so a password is needed; or use 127.0.0.1")
+    asyncio.run(_serve(data_dir, _listen(host, port), host, password, limits or Limits()))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The listening socket first: a taken port is told before the engine is opened."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=256)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"ClickHouse endpoint: cannot listen on {host}:{port}: {error.strerror}; choose another port",
+        ) from None
+
+
+async def _serve(
+    data_dir: Path, listener: socket.socket, host: str, password: str | None, limits: Limits
+) -> None:
+    stop = asyncio.Event()
+    engine = await asyncio.to_thread(Engine, data_dir, limits)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    spool = data_dir / "spool"
+    spool.mkdir(exist_ok=True)
+    runner = Runner(engine, limits)
+    server = Server(engine, runner, limits, spool, password=password, loopback=is_loopback(host))
+    web_runner = web.AppRunner(
+        server.app(),
+        handler_cancellation=True,
+        auto_decompress=False,
+        access_log=None,
+        shutdown_timeout=limits.stop_timeout_s,
+    )
+    await web_runner.setup()
+    await web.SockSite(web_runner, listener).start()
+    _LOG.info("ClickHouse %s serves %s on %s:%d", engine.version, data_dir, *listener.getsockname()[:2])
+    await stop.wait()
+    await web_runner.cleanup()
+    await _close(runner, engine)
+
+
+async def _close(runner: Runner, engine: Engine) -> None:
+    if await runner.stop():
+        await asyncio.to_thread(engine.close)
+        return
+    _LOG.warning(
+        "a query would not end; leaving without closing the engine (what was acknowledged is on disk)"
+    )
+    os._exit(1)

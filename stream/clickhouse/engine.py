@@ -1,0 +1,152 @@
+"""The ClickHouse engine of this process (chDB): opening, sessions of one query, cancelling, closing."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote as percent_encoded
+
+from stream.clickhouse import config, lock
+from stream.clickhouse.errors import ClickHouseError, from_engine
+from stream.clickhouse.limits import Limits
+
+_LOG = logging.getLogger(__name__)
+
+
+class Engine:
+    """One per process: chDB allows a single data directory at a time.
+
+    Every query runs on a handle of its own, so settings, `USE` and temporary tables never leak from one
+    request into another.
+    """
+
+    def __init__(self, data_dir: Path, limits: Limits) -> None:
+        """Open or create `data_dir`; DataDirectoryInUse, OSError or ClickHouseError when that cannot be."""
+        directory = data_dir.resolve()
+        if any(sign in str(directory) for sign in "?&"):
+            raise ValueError(f"data directory {directory}: expected a path without ? and &; choose another")
+        self._lock = lock.acquire(directory / "endpoint.lock")
+        store = directory / "store"
+        config.prepare_store(store)
+        settings = config.write(directory / "config", store, limits)
+        self._address = f"{store}?config-file={percent_encoded(str(settings))}"
+        self._chdb: Any = importlib.import_module("chdb")
+        with engine_errors():
+            self._root: Any = self._chdb.connect(self._address)
+        self._root_lock = threading.Lock()
+        self._drop_shadow()
+        self.version, self.timezone, self.host = self._ask("SELECT version(), timezone(), hostName()")
+
+    def _drop_shadow(self) -> None:
+        if "SOURCES" in "".join(self._ask("SHOW GRANTS")):
+            raise RuntimeError(
+                "the engine did not take its configuration, so it would let clients read files"
+            )
+        self._ask(f"DROP DATABASE IF EXISTS {config.SHADOW_DATABASE}")
+
+    def _ask(self, sql: str) -> list[str]:
+        with self._root_lock, engine_errors():
+            answer: str = self._root.query(sql, "TSV").bytes().decode()
+        return answer.rstrip("\n").split("\t")
+
+    @contextmanager
+    def handle(self) -> Iterator[Handle]:
+        """A fresh connection to the engine, closed afterwards."""
+        handle = self.open_handle()
+        try:
+            yield handle
+        finally:
+            handle.close()
+
+    def open_handle(self) -> Handle:
+        """A fresh connection to the engine that the caller closes."""
+        with engine_errors():
+            return Handle(self._chdb.connect(self._address))
+
+    def kill(self, query_id: str) -> None:
+        """Ask the engine to stop a query; it ends with error 394 soon after."""
+        try:
+            self._ask(f"KILL QUERY WHERE Settings['{config.QUERY_ID_SETTING}'] = {quote(query_id)} ASYNC")
+        except ClickHouseError as error:
+            _LOG.warning("could not cancel query %s: %s", query_id, error)
+
+    def close(self) -> None:
+        """Close the engine and give the data directory free."""
+        with self._root_lock:
+            self._root.close()
+        self._lock.close()
+
+
+class Handle:
+    """One connection: a session that runs one thing at a time."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def use(self, database: str) -> None:
+        """Make `database` the current one."""
+        self.run("USE `" + database.replace("\\", "\\\\").replace("`", "\\`") + "`", "TSV", {})
+
+    def set(self, settings: Mapping[str, str]) -> None:
+        """Apply settings to this session."""
+        if settings:
+            pairs = ", ".join(f"{_setting_name(name)} = {quote(value)}" for name, value in settings.items())
+            self.run(f"SET {pairs}", "TSV", {})
+
+    def run(self, sql: str, output_format: str, parameters: Mapping[str, str]) -> Any:
+        """Run one statement to its end; chDB's result (bytes, rows_read, storage_rows_read, elapsed ...)."""
+        with engine_errors():
+            return self._connection.query(_text(sql), output_format, params=dict(parameters))
+
+    def insert(self, sql: str, input_format: str) -> Any:
+        """Begin an INSERT whose data is appended in pieces: append(bytes), finish(), cancel()."""
+        with engine_errors():
+            return self._connection.send_insert(_text(sql), input_format)
+
+    def stream(self, sql: str, output_format: str, parameters: Mapping[str, str]) -> Iterator[Any]:
+        """Run one query and yield chDB's result block by block; closing the iterator cancels the query."""
+        with engine_errors():
+            result = self._connection.send_query(_text(sql), output_format, params=dict(parameters))
+        try:
+            while True:
+                with engine_errors():
+                    block = result.fetch()
+                if block is None:
+                    return
+                yield block
+        finally:
+            result.close()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+
+def _text(sql: str) -> bytes:
+    """SQL may hold bytes that are not UTF-8, kept as surrogates."""
+    return sql.encode("utf-8", "surrogateescape")
+
+
+def quote(value: str) -> str:
+    """A ClickHouse string literal."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _setting_name(name: str) -> str:
+    if not (name.isascii() and name.replace("_", "a").replace(".", "a").isalnum()) or name[0].isdigit():
+        raise ClickHouseError(115, f"Unknown setting {name!r}: not the name of a setting", "UNKNOWN_SETTING")
+    return name
+
+
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """Turn what chDB raises into ClickHouseError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise from_engine(str(error)) from None

@@ -1,0 +1,32 @@
+"""One endpoint per data directory: an advisory lock that the system drops when the process dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+
+class DataDirectoryInUse(RuntimeError):  # noqa: N818 - reads better than ...Error where it is raised
+    """Another endpoint holds the data directory."""
+
+
+def acquire(path: Path) -> IO[str]:
+    """Hold `path` until the returned file is closed; DataDirectoryInUse names the holder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = open(path, "a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise DataDirectoryInUse(
+            f"{path.parent}: already served by another ClickHouse endpoint (pid {holder}); "
+            "stop that one or choose another --data-dir"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file

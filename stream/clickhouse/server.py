@@ -1,0 +1,94 @@
+"""ClickHouse's HTTP interface over the engine of this process."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from aiohttp import web
+
+from stream.clickhouse import answers, body, guard
+from stream.clickhouse import call as calls
+from stream.clickhouse.body import Body
+from stream.clickhouse.call import Call
+from stream.clickhouse.engine import Engine
+from stream.clickhouse.errors import ClickHouseError
+from stream.clickhouse.execution import Execution, read_statement
+from stream.clickhouse.limits import Limits
+from stream.clickhouse.running import Runner
+
+_READS = ("GET", "HEAD")
+
+
+class Server:
+    """The handlers; one instance serves one engine on one event loop."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        runner: Runner,
+        limits: Limits,
+        spool: Path,
+        *,
+        password: str | None,
+        loopback: bool,
+    ) -> None:
+        self._engine = engine
+        self._runner = runner
+        self._limits = limits
+        self._spool = spool
+        self._password = password
+        self._loopback = loopback
+
+    def app(self) -> web.Application:
+        """The routes."""
+        app = web.Application()
+        app.router.add_get("/ping", self._ok)
+        app.router.add_get("/replicas_status", self._ok)
+        app.router.add_route("*", "/", self._root)
+        app.router.add_route("*", "/{unknown:.*}", self._unknown)
+        return app
+
+    async def _ok(self, request: web.Request) -> web.Response:
+        return web.Response(text="Ok.\n", content_type="text/html", charset="UTF-8")
+
+    async def _unknown(self, request: web.Request) -> web.Response:
+        text = f"There is no handle {request.path}. Use / with a query, /ping or /replicas_status.\n"
+        return web.Response(status=404, text=text)
+
+    async def _root(self, request: web.Request) -> web.StreamResponse:
+        if request.method not in (*_READS, "POST"):
+            return web.Response(status=405, headers={"Allow": "GET, HEAD, POST"})
+        try:
+            return await self._answer(request)
+        except ClickHouseError as error:
+            return answers.failure(error, self._engine, request.query.get("query_id", ""))
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        guard.refuse_web_pages(request.headers, loopback=self._loopback)
+        if request.method in _READS and not request.query.get("query") and not request.can_read_body:
+            return await self._ok(request)
+        guard.check_password(request.query, request.headers, self._password)
+        call = calls.read(request.query.items(), request.headers, read_only=request.method in _READS)
+        return await self._serve(request, call, await self._take_in(request))
+
+    async def _take_in(self, request: web.Request) -> Body:
+        if not request.can_read_body:
+            return body.empty()
+        encoding = request.headers.get("Content-Encoding", "")
+        pieces = request.content.iter_chunked(1 << 18)
+        return await body.receive(pieces, encoding, self._spool, self._limits)
+
+    async def _serve(self, request: web.Request, call: Call, taken: Body) -> web.StreamResponse:
+        parsed, inline = await self._runner.submit(read_statement, call, taken, self._limits)
+        kind = "queries" if parsed.data_format is None else "inserts"
+        running = self._runner.begin(kind, call.query_id)
+        try:
+            execution = Execution(self._engine, self._limits, call)
+            answer = await running.start(execution.run, parsed, inline, taken)
+            if answer.rest is None:
+                accept = request.headers.get("Accept-Encoding", "")
+                return await asyncio.to_thread(answers.whole, self._engine, call, answer, accept)
+            return await answers.send(request, self._engine, call, answer, running.pieces())
+        finally:
+            running.end()
