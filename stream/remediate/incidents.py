@@ -12,10 +12,10 @@ from emitter.vocabulary.commands import Command
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.rulelang.model import Action, Rule
 
-NUMERICS: Final = frozenset(
-    """nan_loss nan_grad loss_zero_collapse loss_spike divergence grad_explosion grad_vanishing
-    kl_explosion""".split()
-)
+NUMERICS: Final = frozenset([
+    "nan_loss", "nan_grad", "loss_zero_collapse", "loss_spike", "divergence", "grad_explosion",
+    "grad_vanishing", "kl_explosion",
+])  # fmt: skip
 """Categories in which the weights themselves may be spoilt."""
 
 
