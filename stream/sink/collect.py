@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from emitter.vocabulary import topics
-from stream.sink.decisions import add_ack, add_command, add_diagnosis
+from stream.sink.decisions import add_ack, add_command, add_decision, add_diagnosis
 from stream.sink.logs import add_logs
 from stream.sink.points import add_metrics
 from stream.sink.recent import Recent
@@ -25,6 +25,7 @@ ADDERS: Final[Mapping[str, Adder]] = MappingProxyType(
         topics.TRAIN_DIAGNOSES: add_diagnosis,
         topics.REMEDIATION_COMMANDS: add_command,
         topics.REMEDIATION_ACKS: add_ack,
+        topics.REMEDIATION_INTENTS: add_decision,
     }
 )
 """The topics the sink reads, and what turns a record of each into rows."""

@@ -35,6 +35,7 @@ HEARTBEATS: Final = "train_heartbeats"
 DIAGNOSES: Final = "train_diagnoses"
 COMMANDS: Final = "train_commands"
 ACKS: Final = "train_acks"
+DECISIONS: Final = "train_decisions"
 RUNS: Final = "train_runs"
 
 SCHEMAS: Final = {
@@ -104,6 +105,14 @@ SCHEMAS: Final = {
             ("executor", LOW), ("state", LOW), ("reason", pa.string()), ("step", pa.int64()),
             ("time", TIME),
             ("duration", pa.float64()), ("detail", pa.string()), *SOURCE,
+        ]
+    ),
+    DECISIONS: pa.schema(
+        [
+            ("id", pa.string()), ("decision", LOW), ("run", LOW), ("attempt", pa.uint16()), ("time", TIME),
+            ("incident", pa.string()), ("diagnosis", pa.string()), ("rule", LOW), ("rule_version", LOW),
+            ("action", LOW), ("position", pa.int64()), ("command", pa.string()), ("reason", pa.string()),
+            *SOURCE,
         ]
     ),
     RUNS: pa.schema(
