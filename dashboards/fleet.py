@@ -47,7 +47,7 @@ def _count(
     panel_id: int, title: str, description: str, condition: str, alarm: float | None = None
 ) -> stat.Panel:
     sql = f"SELECT countIf({condition}) AS runs FROM train_runs_latest WHERE {IN_RANGE}"
-    place = ((panel_id - 1) * 4, 0, 4, 4)
+    place = ((panel_id - 1) * 4, 0, 4, 3)
     return common.number(panel_id, title, description, place, "short", sql, alarm=alarm)
 
 
@@ -78,14 +78,14 @@ def open_diagnoses() -> stat.Panel:
     """Diagnoses that fire and are not resolved."""
     description = "Diagnoses that began to fire in the time range and are not resolved."
     sql = f"SELECT count() AS diagnoses FROM ({_OPEN})"
-    return common.number(5, "Open diagnoses", description, (16, 0, 4, 4), "short", sql, alarm=1)
+    return common.number(5, "Open diagnoses", description, (16, 0, 4, 3), "short", sql, alarm=1)
 
 
 def commands() -> stat.Panel:
     """Commands sent to trainers."""
     sql = "SELECT uniqExact(id) AS commands FROM train_commands WHERE $__timeFilter_ms(issued)"
     description = "Commands sent to trainers in the time range."
-    return common.number(6, "Commands", description, (20, 0, 4, 4), "short", sql)
+    return common.number(6, "Commands", description, (20, 0, 4, 3), "short", sql)
 
 
 def all_runs() -> table.Panel:
@@ -100,7 +100,7 @@ def all_runs() -> table.Panel:
                 LIMIT 200
             ),
             losses AS (
-                SELECT run, argMax(value, (time, src_offset)) AS loss
+                SELECT run, toNullable(argMax(value, (time, src_offset))) AS loss
                 FROM train_steps
                 WHERE run IN (SELECT run FROM recent) AND name = 'loss' AND $__timeFilter_ms(time)
                 GROUP BY run
@@ -122,13 +122,12 @@ def all_runs() -> table.Panel:
         LEFT JOIN open ON open.run = recent.run
         LEFT JOIN sent ON sent.run = recent.run
         ORDER BY recent.last_time DESC
-        SETTINGS join_use_nulls = 1
     """
     return common.rows(
         7,
         "Runs",
         "The 200 runs heard of last. The state is that of the newest attempt; loss is the last value.",
-        (0, 4, 24, 10),
+        (0, 3, 24, 9),
         sql,
         units={"last seen": "dateTimeFromNow", "started": "dateTimeAsIso"},
         colors={"state": common.COLOR_OF_STATE},
@@ -153,7 +152,7 @@ def newest_diagnoses() -> table.Panel:
         8,
         "Newest diagnoses",
         "What rules found in any run.",
-        (0, 14, 12, 8),
+        (0, 12, 12, 7),
         sql,
         units={"began": "dateTimeFromNow"},
         colors={"state": common.COLOR_OF_DIAGNOSIS, "severity": common.COLOR_OF_SEVERITY},
@@ -186,7 +185,7 @@ def newest_commands() -> table.Panel:
         9,
         "Newest commands",
         "What trainers were told in any run, and what their ranks answered.",
-        (12, 14, 12, 8),
+        (12, 12, 12, 7),
         sql,
         units={"sent": "dateTimeFromNow"},
         colors={"outcome": common.COLOR_OF_ACK},
@@ -204,7 +203,9 @@ def loss_by_run() -> timeseries.Panel:
             ORDER BY last_time DESC
             LIMIT 20
         )
-        SELECT $__timeInterval_ms(s.time) AS time, any(recent.label) AS series, avg(s.value) AS value
+        SELECT
+            $__timeInterval_ms(s.time) AS time, any(recent.label) AS series,
+            if(countIf(isFinite(s.value)) = 0, nan, avgIf(s.value, isFinite(s.value))) AS value
         FROM train_steps AS s
         INNER JOIN recent ON recent.run = s.run
         WHERE s.run IN (SELECT run FROM recent) AND s.name = 'loss' AND $__timeFilter_ms(s.time)
@@ -212,4 +213,4 @@ def loss_by_run() -> timeseries.Panel:
         ORDER BY time
     """
     description = "Mean loss over the ranks of the 20 runs heard of last."
-    return common.curve(10, "Loss by run", description, (0, 22, 24, 9), "none", sql, symlog=True)
+    return common.curve(10, "Loss by run", description, (0, 19, 24, 9), "none", sql, symlog=True)

@@ -24,9 +24,12 @@ def panels() -> list[timeseries.Panel]:
     return [*learning, cpu(), memory(), gpu(), gpu_memory(), heartbeats()]
 
 
-def _values(table: str, names: str, series: str, value: str) -> str:
+def _values(table: str, names: str, series: str, over: str = "avg") -> str:
+    """A line for each series: the finite values of each bucket, not a number where a bucket has no other."""
     return f"""
-        SELECT $__timeInterval_ms(s.time) AS time, {series} AS series, {value} AS value
+        SELECT
+            $__timeInterval_ms(s.time) AS time, {series} AS series,
+            if(countIf(isFinite(s.value)) = 0, nan, {over}If(s.value, isFinite(s.value))) AS value
         FROM {table} AS s
         WHERE {CHOSEN} AND s.name IN ({names}) AND $__timeFilter_ms(s.time)
         GROUP BY time, series
@@ -36,41 +39,41 @@ def _values(table: str, names: str, series: str, value: str) -> str:
 
 def loss() -> timeseries.Panel:
     """Training loss."""
-    sql = _values("train_steps", "'loss'", _BY_ATTEMPT, "avg(s.value)")
+    sql = _values("train_steps", "'loss'", _BY_ATTEMPT)
     description = (
         "Mean training loss over the chosen ranks. Lines across: diagnoses (red) and commands (blue). A gap"
-        " is a loss that is not a number. Logarithmic beyond 1."
+        " with a cross is a loss that is not a number. Logarithmic beyond 1."
     )
-    return common.curve(LOSS, "Loss", description, (0, 4, 24, 10), "none", sql, symlog=True)
+    return common.curve(LOSS, "Loss", description, (0, 3, 24, 10), "none", sql, symlog=True)
 
 
 def grad_norm() -> timeseries.Panel:
     """Global gradient norm."""
-    sql = _values("train_steps", "'grad_norm'", _BY_ATTEMPT, "max(s.value)")
+    sql = _values("train_steps", "'grad_norm'", _BY_ATTEMPT, "max")
     description = "Largest gradient norm over the chosen ranks, before clipping. Logarithmic beyond 1."
-    return common.curve(GRAD_NORM, "Gradient norm", description, (0, 14, 8, 8), "none", sql, symlog=True)
+    return common.curve(GRAD_NORM, "Gradient norm", description, (0, 13, 8, 7), "none", sql, symlog=True)
 
 
 def learning_rate() -> timeseries.Panel:
     """Learning rate."""
-    sql = _values("train_steps", "'learning_rate'", _BY_ATTEMPT, "avg(s.value)")
+    sql = _values("train_steps", "'learning_rate'", _BY_ATTEMPT)
     description = "Learning rate of the first parameter group."
-    return common.curve(LEARNING_RATE, "Learning rate", description, (8, 14, 8, 8), "sci", sql)
+    return common.curve(LEARNING_RATE, "Learning rate", description, (8, 13, 8, 7), "sci", sql)
 
 
 def evaluation() -> timeseries.Panel:
     """Evaluation scalars."""
     names = f"SELECT DISTINCT name FROM train_evals WHERE {CHOSEN} ORDER BY name LIMIT 10"
-    sql = _values("train_evals", names, "s.name", "avg(s.value)")
+    sql = _values("train_evals", names, "s.name")
     description = "Evaluation scalars, the first ten names. Points, because evaluations are rare."
-    return common.curve(EVALUATION, "Evaluation", description, (16, 14, 8, 8), "none", sql)
+    return common.curve(EVALUATION, "Evaluation", description, (16, 13, 8, 7), "none", sql)
 
 
 def step_time() -> timeseries.Panel:
     """Where the time of a step goes."""
-    sql = _values("train_steps", "'step_time', 'data_time'", "s.name", "avg(s.value)")
+    sql = _values("train_steps", "'step_time', 'data_time'", "s.name")
     description = "Mean time from one step to the next, and the part of it spent waiting for data."
-    return common.curve(STEP_TIME, "Step time", description, (0, 22, 12, 7), "s", sql)
+    return common.curve(STEP_TIME, "Step time", description, (0, 31, 12, 7), "s", sql)
 
 
 def throughput() -> timeseries.Panel:
@@ -93,27 +96,27 @@ def throughput() -> timeseries.Panel:
     description = (
         "Tokens and samples per second, summed over the chosen ranks, and steps per second of one rank."
     )
-    return common.curve(THROUGHPUT, "Throughput", description, (12, 22, 12, 7), "short", sql, symlog=True)
+    return common.curve(THROUGHPUT, "Throughput", description, (12, 31, 12, 7), "short", sql, symlog=True)
 
 
 def cpu() -> timeseries.Panel:
     """CPU of host and process."""
     names = "'system.cpu.utilization', 'process.cpu.utilization'"
     label = "if(s.name = 'system.cpu.utilization', 'host', 'process')"
-    sql = _values("train_resources", names, label, "avg(s.value)")
+    sql = _values("train_resources", names, label)
     description = (
         "Mean share of the host's CPU time in use, and cores used by a trainer process (100 % is one core)."
     )
-    return common.curve(CPU, "CPU", description, (0, 29, 12, 7), "percentunit", sql, bounds=(0, None))
+    return common.curve(CPU, "CPU", description, (0, 38, 12, 7), "percentunit", sql, bounds=(0, None))
 
 
 def memory() -> timeseries.Panel:
     """Memory of host and process."""
     names = "'system.memory.usage', 'process.memory.usage'"
     label = "if(s.name = 'system.memory.usage', 'host', 'process')"
-    sql = _values("train_resources", names, label, "max(s.value)")
+    sql = _values("train_resources", names, label, "max")
     description = "Memory in use on the fullest host, and by the largest trainer process."
-    return common.curve(MEMORY, "Memory", description, (12, 29, 12, 7), "bytes", sql, bounds=(0, None))
+    return common.curve(MEMORY, "Memory", description, (12, 38, 12, 7), "bytes", sql, bounds=(0, None))
 
 
 def _over_devices(name: str) -> str:
@@ -137,14 +140,14 @@ def _over_devices(name: str) -> str:
 def gpu() -> timeseries.Panel:
     """How busy the GPUs are."""
     description = "Share of time a kernel ran: the idlest, the mean and the busiest GPU of the chosen ranks."
-    sql, place = _over_devices("hw.gpu.utilization"), (0, 36, 8, 7)
+    sql, place = _over_devices("hw.gpu.utilization"), (0, 45, 8, 7)
     return common.curve(GPU, "GPU utilization", description, place, "percentunit", sql, bounds=(0, 1))
 
 
 def gpu_memory() -> timeseries.Panel:
     """Memory of the GPUs."""
     description = "GPU memory in use: the emptiest, the mean and the fullest GPU of the chosen ranks."
-    sql, place = _over_devices("hw.gpu.memory.usage"), (8, 36, 8, 7)
+    sql, place = _over_devices("hw.gpu.memory.usage"), (8, 45, 8, 7)
     return common.curve(GPU_MEMORY, "GPU memory", description, place, "bytes", sql, bounds=(0, None))
 
 
@@ -160,5 +163,5 @@ def heartbeats() -> timeseries.Panel:
         ORDER BY time
     """
     description = "Longest time without progress that any chosen rank reported with a heartbeat, by phase."
-    place = (16, 36, 8, 7)
+    place = (16, 45, 8, 7)
     return common.curve(HEARTBEATS, "Time without progress", description, place, "s", sql, bounds=(0, None))

@@ -15,7 +15,7 @@ def panels() -> list[stat.Panel]:
 
 
 def _place(index: int) -> common.Place:
-    return (index * 3, 0, 3, 4)
+    return (index * 3, 0, 3, 3)
 
 
 def state() -> stat.Panel:

@@ -33,7 +33,7 @@ def diagnoses() -> table.Panel:
         21,
         "Diagnoses",
         "Diagnoses of this run, newest first: when it began, what fires now, and what the rule asks for.",
-        (0, 43, 24, 7),
+        (0, 20, 24, 5),
         sql,
         units={"began": "dateTimeAsIso"},
         colors={"state": common.COLOR_OF_DIAGNOSIS, "severity": common.COLOR_OF_SEVERITY},
@@ -68,7 +68,7 @@ def commands() -> table.Panel:
         22,
         "Commands",
         "Commands of this run, newest first: what was asked, how the ranks ended it, how long it took.",
-        (0, 50, 24, 7),
+        (0, 25, 24, 6),
         sql,
         units={"sent": "dateTimeAsIso", "answered after": "s", "ran for": "s"},
         colors={"outcome": common.COLOR_OF_ACK},
@@ -92,7 +92,7 @@ def ranks() -> table.Panel:
         23,
         "Ranks",
         "The newest heartbeat of each rank, longest silent first, 100 at most.",
-        (0, 57, 8, 9),
+        (0, 52, 8, 10),
         sql,
         units={"heartbeat": "dateTimeFromNow", "without progress": "s"},
     )
@@ -111,4 +111,4 @@ def log_lines() -> logs.Panel:
         LIMIT 200
     """
     description = "The newest 200 log lines, stacks and lifecycle events of the chosen ranks."
-    return common.lines(24, "Logs", description, (8, 57, 16, 9), sql)
+    return common.lines(24, "Logs", description, (8, 52, 16, 10), sql)

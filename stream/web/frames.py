@@ -7,11 +7,13 @@ Times become Unix milliseconds. Numbers that are not finite stay the strings "Na
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Final, TypedDict
 
 from stream.web.store import Column
 
 _NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity", "+inf": "Infinity", "-nan": "NaN"}
+_WRAPPERS: Final = re.compile(r"^(?:(?:Nullable|LowCardinality)\(|SimpleAggregateFunction\(\w+, )+")
 _SIGNIFICANT: Final = 7  # digits; more are not seen in a chart, but cost bytes at every refresh
 
 
@@ -48,10 +50,8 @@ class FrameError(ValueError):
 
 
 def kind_of(clickhouse_type: str) -> str:
-    """``time``, ``number`` or ``string``, looking through Nullable and LowCardinality."""
-    inner = clickhouse_type
-    for wrapper in ("LowCardinality(", "Nullable("):
-        inner = inner.removeprefix(wrapper)
+    """``time``, ``number`` or ``string``, looking through Nullable, LowCardinality and the like."""
+    inner = _WRAPPERS.sub("", clickhouse_type)
     if inner.startswith("DateTime"):
         return "time"
     return "number" if inner.startswith(("Int", "UInt", "Float", "Decimal")) else "string"

@@ -28,6 +28,11 @@ _LIMITS: Final = {
     "result_overflow_mode": "throw",
 }
 
+_CURE: Final = (
+    "\nThe viewer asks read-only by itself and sets limits and formats for each query: give it a user with"
+    " readonly = 2 (or 0), and use no SETTINGS in a dashboard's SQL."
+)
+
 
 class StoreError(RuntimeError):
     """ClickHouse did not answer the query. ``unreachable`` tells whether it could be asked at all."""
@@ -90,7 +95,6 @@ class Store:
         self.address = address(url)
         self._turn = asyncio.Semaphore(MAX_CONCURRENT)
         self._session: aiohttp.ClientSession | None = None
-        self._settings = {**_OUTPUT, **_LIMITS}
 
     async def __aenter__(self) -> Store:
         headers = {"X-ClickHouse-User": self.address.user, "X-ClickHouse-Key": self.address.password}
@@ -113,18 +117,14 @@ class Store:
         async with self._turn:
             status, body = await self._post(sql)
         if status != 200:
-            text = body.decode("utf-8", "replace").strip()
-            if "readonly mode" in text and "Cannot modify" in text and "readonly" in self._settings:
-                # The server holds this user read-only already, and so refuses settings too.
-                self._settings = dict.fromkeys(("default_format",), _OUTPUT["default_format"])
-                return await self.query(sql)
-            raise StoreError(f"ClickHouse: {text[:2000] or f'HTTP {status}'}")
+            text = body.decode("utf-8", "replace").strip()[:2000] or f"HTTP {status}"
+            raise StoreError(f"ClickHouse: {text}{_CURE if 'Cannot modify' in text else ''}")
         return _columns(body)
 
     async def _post(self, sql: str) -> tuple[int, bytes]:
         if self._session is None:
             raise StoreError("ClickHouse: the viewer is not started", unreachable=True)
-        parameters = {"database": self.address.database, **self._settings}
+        parameters = {"database": self.address.database, **_OUTPUT, **_LIMITS}
         try:
             async with self._session.post(self.address.url, params=parameters, data=sql.encode()) as response:
                 return response.status, await response.read()
@@ -139,4 +139,5 @@ def _columns(body: bytes) -> list[Column]:
         answer = _decoder.decode(body)
     except msgspec.MsgspecError as error:
         raise StoreError(f"ClickHouse: expected JSON columns, got {body[:200]!r} ({error})") from None
-    return [Column(meta.name, meta.type, answer.data[meta.name]) for meta in answer.meta]
+    # Without rows the data holds no columns.
+    return [Column(meta.name, meta.type, answer.data.get(meta.name, [])) for meta in answer.meta]

@@ -8,7 +8,7 @@ const LEVELS = { warning: "warn", critical: "fatal", err: "error" };
 
 export class Logs {
   constructor(body) {
-    this.lines = element("div", { class: "scroll logs" });
+    this.lines = element("div", { class: "scroll lines" });
     body.append(this.lines);
   }
 

@@ -18,14 +18,16 @@ export function yRange(config) {
   };
 }
 
-function niceStep(span, count) {
+// Round numbers, or powers of two for bytes.
+function niceStep(span, count, binary) {
   const rough = span / Math.max(count, 1);
+  if (binary) return 2 ** Math.ceil(Math.log2(rough));
   const power = 10 ** Math.floor(Math.log10(rough));
   return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough);
 }
 
-function evenTicks(low, high, count) {
-  const step = niceStep(high - low, count);
+function evenTicks(low, high, count, binary) {
+  const step = niceStep(high - low, count, binary);
   const ticks = [];
   for (let index = Math.ceil(low / step); index * step <= high; index += 1) ticks.push(Number((index * step).toPrecision(12)));
   return ticks;
@@ -43,7 +45,7 @@ export function yTicks(config) {
   return (u, _, low, high) => {
     const count = Math.max(2, Math.floor(u.bbox.height / devicePixelRatio / 34));
     const wide = isSymlog(config) && Math.max(Math.abs(low), Math.abs(high)) > 30 && high > 12 * Math.max(low, 1);
-    return wide ? decades(low, high, count) : evenTicks(low, high, count);
+    return wide ? decades(low, high, count) : evenTicks(low, high, count, config.unit === "bytes");
   };
 }
 
