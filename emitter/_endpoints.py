@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from typing import Final, NamedTuple
 
@@ -26,6 +27,19 @@ def find(settings: Settings) -> Endpoints | None:
     if settings.endpoint is not None:
         return _from_base(settings.endpoint)
     return _from_opentelemetry() or _from_stack()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this host name or address is the machine itself."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def first_host(brokers: str) -> str:
+    """The host of the first of ``kafka://host:port[,host:port]``."""
+    return brokers.removeprefix("kafka://").partition(",")[0].rpartition(":")[0].strip("[]")
 
 
 def _from_base(base: str) -> Endpoints:

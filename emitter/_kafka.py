@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import random
 import threading
 import time
@@ -19,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from emitter import _quiet
 from emitter._commands import Commander
+from emitter._endpoints import first_host, is_loopback
 from emitter._guard import guard, logger
 from emitter.vocabulary import cloudevents, commands, topics
 from emitter.vocabulary.commands import Ack
@@ -27,6 +27,7 @@ LOOKBACK_S: Final = 3600.0
 """Commands sent while this process was starting, or the broker away, are still found."""
 
 OUTBOX: Final = 1024
+WATCH_EVERY_S: Final = 2.0
 FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 10.0
 NEAR_WAIT_MS: Final = 30
@@ -43,6 +44,8 @@ class KafkaLink:
         self._more = asyncio.Event()
         self._closing = threading.Event()
         self._warned = False
+        self._connected = False
+        self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._main, name="trainwarden-commands", daemon=True)
         _quiet.quiet("aiokafka")
 
@@ -60,15 +63,22 @@ class KafkaLink:
         """Send the acknowledgements that wait, for at most this long, and stop."""
         self._closing.set()
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._more.set)
+            self._loop.call_soon_threadsafe(self._end)
         self._thread.join(timeout_s)
+
+    def _end(self) -> None:
+        """Let the writer finish; without a connection there is nothing to finish."""
+        self._more.set()
+        if not self._connected and self._task is not None:
+            self._task.cancel()
 
     def _main(self) -> None:
         _quiet.ours()
         asyncio.set_event_loop(self._loop)
         try:
-            with guard:
-                self._loop.run_until_complete(self._keep_trying())
+            with guard, contextlib.suppress(asyncio.CancelledError):
+                self._task = self._loop.create_task(self._keep_trying())
+                self._loop.run_until_complete(self._task)
         finally:
             self._loop.close()
             _quiet.done()
@@ -80,14 +90,11 @@ class KafkaLink:
                 await self._serve()
                 return
             except (KafkaError, OSError, asyncio.TimeoutError) as error:
+                wait_s = FIRST_WAIT_S if self._connected else min(wait_s * 2, LONGEST_WAIT_S)
+                self._connected = False
                 self._warn(error)
-                wait_s = FIRST_WAIT_S if self._warned is False else min(wait_s * 2, LONGEST_WAIT_S)
-            await self._pause(wait_s * random.Random().uniform(0.8, 1.2))
-
-    async def _pause(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while not self._closing.is_set() and time.monotonic() < deadline:
-            await asyncio.sleep(0.05)
+            # An own source of chance: the trainer's random state is not ours to advance.
+            await asyncio.sleep(wait_s * random.SystemRandom().uniform(0.8, 1.2))
 
     def _warn(self, error: BaseException) -> None:
         if not self._warned:
@@ -112,25 +119,29 @@ class KafkaLink:
             await self._rewind(consumer)
             if self._warned:
                 logger.info("commands are read again from kafka://%s", self._bootstrap)
-            self._warned = False
+            self._warned, self._connected = False, True
             await self._work(consumer, producer)
 
     async def _work(self, consumer: Any, producer: Any) -> None:
-        reading = asyncio.ensure_future(self._read(consumer))
-        writing = asyncio.ensure_future(self._write(producer))
+        last: dict[TopicPartition, Any] = {}
+        tasks = [
+            asyncio.ensure_future(part)
+            for part in (self._write(producer), self._read(consumer, last), _watch(consumer, last))
+        ]
         try:
-            done, _ = await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (reading, writing):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(reading, writing, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, consumer: Any) -> None:
+    async def _read(self, consumer: Any, last: dict[TopicPartition, Any]) -> None:
         while True:
             message = await consumer.getone()
             self._commander.receive(message.value, (message.partition, message.offset, message.timestamp))
+            last[TopicPartition(message.topic, message.partition)] = message
 
     async def _write(self, producer: Any) -> None:
         """One at a time, so that the stages of a command arrive in order. Ends when closing and empty."""
@@ -171,15 +182,13 @@ class KafkaLink:
             self._commander.recall(ack)
 
     async def _rewind(self, consumer: Any) -> None:
+        """Go back a while. Ends are asked for first: what arrives in between must not be skipped."""
         since_ms = int((time.time() - LOOKBACK_S) * 1000)
-        partitions = consumer.assignment()
-        found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
-        for partition in partitions:
+        ends = await consumer.end_offsets(consumer.assignment())
+        found = await consumer.offsets_for_times(dict.fromkeys(ends, since_ms))
+        for partition, end in ends.items():
             place = found.get(partition)
-            if place is not None:
-                consumer.seek(partition, place.offset)
-            else:
-                await consumer.seek_to_beginning(partition)
+            consumer.seek(partition, end if place is None or place.timestamp < 0 else place.offset)
 
     def _consumer(self, topic: str) -> Any:
         return AIOKafkaConsumer(
@@ -188,15 +197,33 @@ class KafkaLink:
         )  # fmt: skip
 
 
+async def _watch(consumer: Any, last: dict[TopicPartition, Any]) -> None:
+    """Raises when the topic is not the one that was read: a broker without a disk starts again at offset 0,
+    and would hide its first messages behind the old position."""
+    while True:
+        await asyncio.sleep(WATCH_EVERY_S)
+        ends = await consumer.end_offsets(consumer.assignment())
+        if await _ahead(consumer, ends) or (last and await _replaced(consumer, dict(last))):
+            raise KafkaError("the topic was replaced")
+
+
+async def _ahead(consumer: Any, ends: dict[TopicPartition, int]) -> bool:
+    return any([await consumer.position(partition) > end for partition, end in ends.items()])
+
+
+async def _replaced(consumer: Any, last: dict[TopicPartition, Any]) -> bool:
+    """Whether a message that was read is no longer where it was. Tansu rounds timestamps up by 1 ms."""
+    found = await consumer.offsets_for_times({partition: seen.timestamp for partition, seen in last.items()})
+    return any(
+        place is None or place.offset > seen.offset or not 0 <= place.timestamp - seen.timestamp <= 1
+        for place, seen in ((found.get(partition), seen) for partition, seen in last.items())
+    )
+
+
 async def _behind(consumer: Any, ends: dict[TopicPartition, int]) -> bool:
     return any([await consumer.position(partition) < end for partition, end in ends.items()])
 
 
 def _fetch_wait_ms(bootstrap: str) -> int:
     """Kafka answers a waiting fetch at once; the embedded broker, on loopback, only when its wait is over."""
-    host = bootstrap.partition(",")[0].rpartition(":")[0].strip("[]")
-    try:
-        near = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        near = False
-    return NEAR_WAIT_MS if near else FAR_WAIT_MS
+    return NEAR_WAIT_MS if is_loopback(first_host(bootstrap)) else FAR_WAIT_MS

@@ -7,7 +7,6 @@ remembers why.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,6 +23,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
+from emitter._endpoints import is_loopback
 from emitter._quiet import quiet
 from emitter._records import SEVERITY_TEXT, Fate, Log, Outcome, Span
 
@@ -67,14 +67,12 @@ class _Session(requests.Session):
 
 
 class OtlpExporter:
-    """Logs and spans over OTLP/HTTP. An endpoint of None leaves the choice to ``OTEL_*`` variables."""
+    """Logs and spans over OTLP/HTTP. Headers, certificates and compression come from ``OTEL_*`` variables."""
 
-    def __init__(
-        self, logs_url: str | None, spans_url: str | None, resource: dict[str, Any], timeout_s: float
-    ) -> None:
+    def __init__(self, logs_url: str, spans_url: str, resource: dict[str, Any], timeout_s: float) -> None:
         self.target = _origin(logs_url)
         self._resource = Resource.create(resource)
-        self._session = _Session(trust_env=not _is_loopback(self.target))
+        self._session = _Session(trust_env=not is_loopback(urlsplit(self.target).hostname or ""))
         self._logs = OTLPLogExporter(endpoint=logs_url, session=self._session, timeout=timeout_s)
         self._spans = OTLPSpanExporter(endpoint=spans_url, session=self._session, timeout=timeout_s)
         quiet("opentelemetry.exporter", "urllib3")
@@ -161,16 +159,7 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _origin(url: str | None) -> str:
-    if url is None:
-        return "the endpoint of OTEL_EXPORTER_OTLP_ENDPOINT"
+def _origin(url: str) -> str:
+    """Scheme, host and port: what may be shown in a message."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _is_loopback(target: str) -> bool:
-    host = urlsplit(target).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emitter._actions import Actions
 from emitter._commands import Commander
+from emitter._endpoints import find, first_host, is_loopback
 from emitter._guard import guard, logger
 from emitter._ranks import Identity
 from emitter._settings import Settings, from_environment
@@ -35,10 +36,8 @@ class Deadline:
 
 
 def exporter(settings: Settings, identity: Identity, node: str) -> Exporter | None:
-    """OTLP to the endpoint that ``_endpoints`` finds; without one None and a warning."""
-    from emitter import _endpoints
-
-    places = _endpoints.find(settings)
+    """OTLP to the endpoint that is found; without one None and a warning."""
+    places = find(settings)
     if places is None:
         logger.warning(
             "no endpoint: telemetry goes nowhere. Start `trainwarden up`, or set TRAINWARDEN_ENDPOINT or "
@@ -151,4 +150,5 @@ def _service_name() -> str | None:
 def _local_kafka() -> str | None:
     running = stack.read_stack()
     place = running and running["endpoints"].get("kafka")
-    return str(place) if place else None
+    # A stack that was found rather than named may give orders on this machine only.
+    return str(place) if place and is_loopback(first_host(str(place))) else None

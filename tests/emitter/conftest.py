@@ -1,0 +1,47 @@
+"""The emitter's tests: strict (our own bugs are raised), and nothing of the real environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from emitter import _api
+from emitter.testing import Captured, ManualClock, capture
+from tests.emitter.receiver import Receiver
+
+PREFIXES = ("TRAINWARDEN_", "OTEL_", "SLURM_", "OMPI_", "PMI", "TORCHELASTIC_")
+NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_RANK", "MPI_LOCALRANKID")
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A session leaves nothing behind: no handlers, no variables, no local stack."""
+    for name in os.environ:
+        if name.startswith(PREFIXES) or name in NAMES:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("TRAINWARDEN_STRICT", "1")
+    monkeypatch.setenv("TRAINWARDEN_DATA_DIR", str(tmp_path / "no-stack"))
+    yield
+    _api.shutdown()
+    _api._handlers.clear()
+    _api._tunables.clear()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def captured(clock: ManualClock) -> Iterator[Captured]:
+    with capture(clock=clock) as found:
+        yield found
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as found:
+        yield found

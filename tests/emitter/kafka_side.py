@@ -1,0 +1,53 @@
+"""The other side of the command channel, for tests: sends commands, reads acknowledgements."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from emitter.vocabulary import cloudevents, commands, topics
+from emitter.vocabulary.commands import Ack, Command
+from tests.fixtures import read_topic
+
+
+def command(run: str, action: str, **fields: Any) -> Command:
+    """A command of now, good for ten minutes."""
+    now_ns = time.time_ns()
+    defaults = {
+        "id": uuid.uuid4().hex,
+        "issued": cloudevents.rfc3339(now_ns),
+        "expires": cloudevents.rfc3339(now_ns + 600 * 10**9),
+    }
+    return Command(run=run, action=action, **{**defaults, **fields})
+
+
+def send(bootstrap: str, topic: str, *messages: Command | Ack) -> None:
+    """Produce CloudEvents, keyed by run."""
+    asyncio.run(_send(bootstrap, topic, messages))
+
+
+async def _send(bootstrap: str, topic: str, messages: tuple[Command | Ack, ...]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=False)
+    await producer.start()
+    try:
+        for message in messages:
+            await producer.send_and_wait(topic, message.encode(), key=message.run.encode())
+    finally:
+        await producer.stop()
+
+
+def acks_until(bootstrap: str, run: str, final: int = 1, timeout: float = 60.0) -> list[Ack]:
+    """The run's acknowledgements, once so many of them are final."""
+
+    def enough(records: list[Any]) -> bool:
+        found = [commands.decode_ack(record.value) for record in records]
+        return sum(ack.state in commands.FINAL_STATES for ack in found) >= final
+
+    records = read_topic(
+        bootstrap, topics.REMEDIATION_ACKS, enough, lambda record: record.key == run.encode(), timeout
+    )
+    return [commands.decode_ack(record.value) for record in records]

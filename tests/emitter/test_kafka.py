@@ -1,0 +1,179 @@
+"""Commands over a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import emitter
+from emitter import _api
+from emitter.vocabulary import topics
+from emitter.vocabulary.commands import Ack, Command
+from stream import topics as stream_topics
+from tests.emitter import kafka_side
+from tests.emitter.receiver import Receiver
+from tests.fixtures import free_port, start_broker, wait_for
+
+DONE = ["received", "scheduled", "running", "succeeded"]
+
+
+def _init(run: str, bootstrap: str, receiver: Receiver, **settings: Any) -> None:
+    emitter.init(
+        run, run_id=run, endpoint=receiver.url, commands=f"kafka://{bootstrap}",
+        resources=False, logs=False, hooks=False, **settings,
+    )  # fmt: skip
+
+
+def _train_until(done: object) -> int:
+    """Call step() until the list is not empty; how many steps it took."""
+    steps = 0
+
+    def step() -> bool:
+        nonlocal steps
+        emitter.step(steps, loss=1.0)
+        steps += 1
+        return bool(done)
+
+    wait_for(step, 60, "the command")
+    return steps
+
+
+def test_command_reaches_the_handler_and_acks_come_back(broker: str, receiver: Receiver) -> None:
+    """From the topic to the handler to the topic of acknowledgements, in order, keyed by run."""
+    run, seen = uuid.uuid4().hex, list[Command]()
+    emitter.on("save")(seen.append)
+    _init(run, broker, receiver)
+    command = kafka_side.command(run, "save", args={"kind": "forensic"})
+    kafka_side.send(broker, topics.REMEDIATION_COMMANDS, command)
+    _train_until(seen)
+
+    assert seen == [command]
+    assert [ack.state for ack in kafka_side.acks_until(broker, run)] == DONE
+
+
+def test_command_sent_before_the_start_is_found(broker: str, receiver: Receiver) -> None:
+    """A command that was on the topic already is run, unless a predecessor acknowledged its end."""
+    run, seen = uuid.uuid4().hex, list[Command]()
+    old, new = kafka_side.command(run, "save"), kafka_side.command(run, "save")
+    kafka_side.send(broker, topics.REMEDIATION_COMMANDS, old, new)
+    ended = Ack(command=old.id, run=run, state="succeeded", time=old.issued, rank=0)
+    kafka_side.send(broker, topics.REMEDIATION_ACKS, ended)
+    emitter.on("save")(seen.append)
+    _init(run, broker, receiver)
+    _train_until(seen)
+    emitter.shutdown()
+
+    assert seen == [new]
+    acks = kafka_side.acks_until(broker, run, final=2)
+    assert [ack.state for ack in acks if ack.command == new.id] == DONE
+
+
+def test_shutdown_flushes_acknowledgements(broker: str, receiver: Receiver) -> None:
+    """What was acknowledged before the end arrives, without waiting for the deadline."""
+    run = uuid.uuid4().hex
+    _init(run, broker, receiver)
+    kafka_side.send(broker, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "restart"))
+    with pytest.raises(emitter.Restart):
+        _train_until([])
+    began = time.monotonic()
+    emitter.shutdown()
+
+    assert time.monotonic() - began < 4
+    assert [ack.state for ack in kafka_side.acks_until(broker, run)] == DONE
+
+
+@pytest.mark.parametrize("kind", ["nothing listens", "hangs"])
+def test_dead_broker_costs_one_warning(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """Training goes on, one warning is logged, telemetry flows, shutdown is bounded."""
+    with socket.create_server(("127.0.0.1", 0)) as server, caplog.at_level(logging.DEBUG):
+        port = server.getsockname()[1] if kind == "hangs" else free_port()
+        _init("dead", f"127.0.0.1:{port}", receiver)
+        if kind == "nothing listens":
+            wait_for(lambda: "cannot read commands from" in caplog.text, what="the warning")
+        emitter.step(1, loss=1.0)
+        wait_for(lambda: receiver.records("train.step"), what="telemetry")
+        began = time.monotonic()
+        emitter.shutdown()
+
+    assert time.monotonic() - began < 4
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == (1 if kind == "nothing listens" else len(warnings))
+    assert {record.name for record in warnings} <= {"emitter"}
+
+
+def test_broker_that_dies_does_not_hold_the_end_back(receiver: Receiver, tmp_path: Path) -> None:
+    """With the broker gone, shutdown is over within its deadline and nothing is raised."""
+    run, seen = uuid.uuid4().hex, list[Command]()
+    emitter.on("save")(seen.append)
+    child, bootstrap = start_broker(tmp_path / "broker.log")
+    try:
+        asyncio.run(stream_topics.apply(bootstrap)).check()
+        _init(run, bootstrap, receiver, shutdown_s=3)
+        kafka_side.send(bootstrap, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "save"))
+        _train_until(seen)
+    finally:
+        child.kill()
+    began = time.monotonic()
+    emitter.shutdown()
+
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.slow
+def test_broker_that_restarts_is_found_again(
+    receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The embedded broker forgets everything when it restarts; commands sent afterwards still arrive."""
+    run, seen = uuid.uuid4().hex, list[Command]()
+    emitter.on("save")(seen.append)
+    child, bootstrap = start_broker(tmp_path / "broker.log")
+    try:
+        asyncio.run(stream_topics.apply(bootstrap)).check()
+        _init(run, bootstrap, receiver)
+        kafka_side.send(bootstrap, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "save"))
+        _train_until(seen)
+        child.kill()
+        child, _ = start_broker(tmp_path / "broker.log", int(bootstrap.rpartition(":")[2]))
+        asyncio.run(stream_topics.apply(bootstrap)).check()
+        seen.clear()
+        command = kafka_side.command(run, "save")
+        kafka_side.send(bootstrap, topics.REMEDIATION_COMMANDS, command)
+        _train_until(seen)
+
+        assert seen == [command]
+        assert kafka_side.acks_until(bootstrap, run)[-1].state == "succeeded"
+        emitter.shutdown()
+    finally:
+        child.kill()
+    assert [record for record in caplog.records if record.name.startswith("aiokafka")] == []
+
+
+def test_missing_extra_is_named(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without aiokafka one warning says what to install, and telemetry works."""
+    monkeypatch.setitem(sys.modules, "aiokafka", None)
+    monkeypatch.delitem(sys.modules, "emitter._kafka")
+    _init("no-extra", "127.0.0.1:1", receiver)
+
+    assert "pip install 'trainwarden[kafka]'" in caplog.text
+    assert _api._session is not None
+    assert _api._session.link is None
+
+
+def test_only_rank_zero_listens(receiver: Receiver) -> None:
+    """One process of a run reads commands; the other ranks open no connection."""
+    _init("rank-1", "127.0.0.1:1", receiver, rank=1, world_size=2)
+
+    assert _api._session is not None
+    assert _api._session.link is None
