@@ -7,14 +7,13 @@ event name, so a rule costs nothing on events it does not look at. docs/rules.md
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions
 from stream.diagnose.absence import Silences
 from stream.diagnose.clock import Clock
+from stream.diagnose.counts import Counts
 from stream.diagnose.judging import Judge
 from stream.diagnose.ordering import DUPLICATE
 from stream.diagnose.runs import Emitter, Run, emitter_key
@@ -25,22 +24,6 @@ GRACE_S: Final = 5.0
 IDLE_S: Final = 6 * 3600.0
 MAX_SERIES: Final = 65_536
 _EXPIRE_EVERY_NS: Final = 60_000_000_000
-
-
-@dataclass
-class Counts:
-    """What the engine saw and left out, since it was made."""
-
-    events: int = 0
-    repeated_batches: int = 0
-    duplicates: int = 0
-    late: int = 0
-    lost: int = 0
-    old_attempts: int = 0
-    after_end: int = 0
-    without_run: int = 0
-    series_refused: int = 0
-    runs_expired: int = 0
 
 
 class Engine:

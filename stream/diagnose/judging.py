@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions
 from stream.diagnose.absence import Listener, Silences
 from stream.diagnose.clock import Clock
+from stream.diagnose.counts import Counts
 from stream.diagnose.logmatch import LogMatcher
 from stream.diagnose.reading import Groups, reader
 from stream.diagnose.runs import Emitter, Run, series_key
 from stream.diagnose.series import First, Plan, Series
 from stream.events import Event
 from stream.rulelang.model import Rule, RuleSet
-
-if TYPE_CHECKING:
-    from stream.diagnose.engine import Counts
 
 _NO_GROUPS: Final[Groups] = {}
 

@@ -94,7 +94,9 @@ def _compare(rule: Rule, sample: Sample, made: list[Diagnosis]) -> str | None:
     return message
 
 
-def _difference(what: str, expected: tuple[Expected, ...], made: list[Diagnosis], sample: Sample) -> str | None:
+def _difference(
+    what: str, expected: tuple[Expected, ...], made: list[Diagnosis], sample: Sample
+) -> str | None:
     found = tuple(
         _position(one, expected[index] if index < len(expected) else None, sample)
         for index, one in enumerate(made)

@@ -46,7 +46,7 @@ def _plain(checker: Checking, node: ast.Call, function: Function, depth: int) ->
         checker.fail(node, f"{function.name} takes {least} argument{'s'[: least - 1]}{more}")
         return None
     takes = (*function.takes, *(function.takes[-1:] * (len(node.args) - least)))
-    arguments = [checker.want(argument, kind, depth) for argument, kind in zip(node.args, takes)]
+    arguments = [checker.want(argument, kind, depth) for argument, kind in zip(node.args, takes, strict=True)]
     known = [argument for argument in arguments if argument is not None]
     if len(known) < len(arguments):
         return None
@@ -77,8 +77,9 @@ def _window(checker: Checking, node: ast.Call, function: WindowFunction, depth: 
 
 def _share(checker: Checking, node: ast.Call) -> list[ast.expr] | None:
     share = node.args[1] if len(node.args) == 2 else None
-    if isinstance(share, ast.Constant) and type(share.value) in (int, float) and 0 <= share.value <= 1:
-        return [ast.Constant(float(share.value))]
+    value = share.value if isinstance(share, ast.Constant) else None
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
+        return [ast.Constant(float(value))]
     checker.fail(share or node, "expected the share of a quantile to be a number from 0 to 1")
     return None
 

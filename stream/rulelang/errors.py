@@ -24,7 +24,7 @@ class RuleError:
         return f"{self.file}:{self.line}:{self.column}: {self.message}"
 
 
-class RuleErrors(ValueError):
+class RuleErrors(ValueError):  # noqa: N818 - the name says that it holds all of them
     """Everything that is wrong with the rule files, in the order of the files."""
 
     def __init__(self, errors: Iterable[RuleError]) -> None:

@@ -191,7 +191,7 @@ class _Checker:
 
     def _compare(self, node: ast.Compare, depth: int) -> Typed | None:
         sides: list[Typed | None] = [self.visit(node.left, depth)]
-        for operator, comparator in zip(node.ops, node.comparators):
+        for operator, comparator in zip(node.ops, node.comparators, strict=True):
             previous = sides[-1]
             if isinstance(operator, (ast.In, ast.NotIn)):
                 sides.append(self._container(comparator, previous, depth))
@@ -236,7 +236,7 @@ class _Checker:
         known = [element for element in items if element is not None]
         if item is None or len(known) < len(items):
             return None
-        for element, typed in zip(node.elts, known):
+        for element, typed in zip(node.elts, known, strict=True):
             if typed.type != item.type:
                 self.fail(element, f"expected a {item.type} as on the left, got a {typed.type}")
                 return None

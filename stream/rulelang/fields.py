@@ -50,7 +50,11 @@ def _metrics(event: str) -> dict[str, Field]:
 EVENTS: Final[Mapping[str, Mapping[str, Field]]] = {
     events.STEP: {**_COMMON, **_metrics(events.STEP)},
     events.EVAL: {**_COMMON, **_metrics(events.EVAL)},
-    events.LOG: {**_COMMON, "body": _field("event", "body", TEXT), "severity": _field("event", "severity", NUMBER)},
+    events.LOG: {
+        **_COMMON,
+        "body": _field("event", "body", TEXT),
+        "severity": _field("event", "severity", NUMBER),
+    },
     events.LIFECYCLE: {
         **_COMMON,
         **_values(TEXT, events.LIFECYCLE_STATE, events.EXCEPTION_TYPE, events.EXCEPTION_MESSAGE),

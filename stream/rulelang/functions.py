@@ -38,17 +38,17 @@ class WindowFunction:
 
 PLAIN: Final = (
     Function("abs", (NUMBER,), NUMBER, "absolute value", abs),
-    Function("ceil", (NUMBER,), NUMBER, "next whole number up", lambda x: float(math.ceil(x)) if math.isfinite(x) else x),
+    Function("ceil", (NUMBER,), NUMBER, "next whole number up", numbers.ceil),
     Function("exp", (NUMBER,), NUMBER, "exponential; inf where it overflows", numbers.exp),
-    Function("floor", (NUMBER,), NUMBER, "next whole number down", lambda x: float(math.floor(x)) if math.isfinite(x) else x),
+    Function("floor", (NUMBER,), NUMBER, "next whole number down", numbers.floor),
     Function("isfinite", (NUMBER,), BOOL, "neither NaN nor an infinity", math.isfinite),
     Function("isinf", (NUMBER,), BOOL, "an infinity", math.isinf),
     Function("isnan", (NUMBER,), BOOL, "not a number", math.isnan),
     Function("log", (NUMBER,), NUMBER, "natural logarithm; -inf at 0, NaN below", numbers.log),
     Function("log10", (NUMBER,), NUMBER, "decimal logarithm; -inf at 0, NaN below", numbers.log10),
     Function("sqrt", (NUMBER,), NUMBER, "square root; NaN below 0", numbers.sqrt),
-    Function("min", (NUMBER, NUMBER), NUMBER, "smallest of two or more; NaN if one is NaN", numbers.minimum, many=True),
-    Function("max", (NUMBER, NUMBER), NUMBER, "largest of two or more; NaN if one is NaN", numbers.maximum, many=True),
+    Function("min", (NUMBER, NUMBER), NUMBER, "smallest; NaN if one is NaN", numbers.minimum, many=True),
+    Function("max", (NUMBER, NUMBER), NUMBER, "largest; NaN if one is NaN", numbers.maximum, many=True),
     Function("number", (TEXT,), NUMBER, "the number a text spells, NaN where none", numbers.to_number),
     Function("lower", (TEXT,), TEXT, "text in lower case", str.lower),
     Function("startswith", (TEXT, TEXT), BOOL, "text begins with another", str.startswith),
@@ -67,7 +67,7 @@ WINDOW: Final = (
     WindowFunction("max", "largest", "order"),
     WindowFunction("median", "median; mean of the middle two", "order"),
     WindowFunction("mad", "median distance from the median", "order"),
-    WindowFunction("quantile", "quantile by linear interpolation: quantile(x, 0.9, last=100)", "order", takes_share=True),
+    WindowFunction("quantile", "interpolated: quantile(x, 0.9, last=100)", "order", takes_share=True),
 )  # fmt: skip
 
 FIELD: Final = "field"

@@ -99,9 +99,10 @@ def _across(packs: Iterable[Pack]) -> list[RuleError]:
                 _error(rule, f'the id "{rule.id}" is there twice; first in {known.file}:{known.line}')
             )
     for rule in rules:
-        for cause in rule.inhibited_by:
-            if cause not in first:
-                errors.append(_error(rule, f'inhibited_by names no rule "{cause}"{guess(cause, first)}'))
+        unknown = [cause for cause in rule.inhibited_by if cause not in first]
+        errors.extend(
+            _error(rule, f'inhibited_by names no rule "{one}"{guess(one, first)}') for one in unknown
+        )
     if not errors:
         ordered = causes_first(rules)
         errors.extend(

@@ -54,7 +54,7 @@ def _params(reader: Reader) -> dict[str, float]:
     for name, value in node.values.items() if node is not None else ():
         _check_name(reader, node.keys[name] if node else value, name)
         number = value.value if isinstance(value, Scalar) else None
-        if type(number) in (int, float) and math.isfinite(number):
+        if isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number):
             found[name] = float(number)
         else:
             reader.fail(value, f"expected the param `{name}` to be a number, got {kind(value)}")

@@ -97,6 +97,7 @@ class Sample:
 
     name: str
     line: int
+    column: int
     series: Mapping[str, tuple[float | None, ...]]
     lines: tuple[str, ...]
     every_s: float

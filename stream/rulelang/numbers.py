@@ -46,6 +46,16 @@ def sqrt(value: float) -> float:
     return math.sqrt(value) if value >= 0 else math.nan
 
 
+def ceil(value: float) -> float:
+    """The next whole number up; what is not finite stays."""
+    return float(math.ceil(value)) if math.isfinite(value) else value
+
+
+def floor(value: float) -> float:
+    """The next whole number down; what is not finite stays."""
+    return float(math.floor(value)) if math.isfinite(value) else value
+
+
 def minimum(*values: float) -> float:
     """The smallest; NaN if any is NaN."""
     return math.nan if any(value != value for value in values) else min(values)

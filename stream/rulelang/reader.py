@@ -66,7 +66,8 @@ class Reader:
         if node.text not in options:
             self.fail(
                 node,
-                f'expected `{key}` to be one of {one_of(options)}, got "{node.text}"{guess(node.text, options)}',
+                f'expected `{key}` to be one of {one_of(options)}, got "{node.text}"'
+                f"{guess(node.text, options)}",
             )
             return default
         return node.text

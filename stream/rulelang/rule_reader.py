@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from emitter.vocabulary import diagnoses, events
-from stream.rulelang import actions, durations, fields, logs, runbooks, samples, summary
+from stream.rulelang import actions, fields, logs, places, runbooks, samples, summary, timing
 from stream.rulelang.errors import Problems, guess, one_of
 from stream.rulelang.logic import read_program
-from stream.rulelang.model import Absent, Rule
-from stream.rulelang.reader import Reader, as_duration
+from stream.rulelang.model import LogMatch, Program, Rule
+from stream.rulelang.reader import Reader
 from stream.rulelang.tree import Mapping, Node, Scalar, kind, plain
 
 MODES: Final = ("act", "approve", "shadow")
 MATURITIES: Final = ("stable", "experimental")
-SERIES: Final = ("run", "role", "rank", "node")
-_DEFAULT_BY: Final = ("run", "role", "rank")
 _NOT_YET: Final = ("with", "same")
-_MAX_COUNT: Final = 10_000
-_LOGIC: Final = ("where", "params", "let", "when", "clear_when", "for", "match", "unless")
 
 
 def read_rule(node: Node, pack: str, path: Path, problems: Problems) -> Rule | None:
@@ -44,14 +40,16 @@ def read_rule(node: Node, pack: str, path: Path, problems: Problems) -> Rule | N
 def _read(reader: Reader, pack: str, path: Path) -> Rule:
     text = reader.text("summary", required=True)
     template = _summary(reader, text)
-    absent = _absent(reader)
+    absent = timing.read_absent(reader)
     event = absent.of if absent else _event(reader)
-    log = logs.read_match(reader) if event == events.LOG else None
-    program, params = None, {}
-    if absent is None and event in fields.EVENTS:
+    log = _log(reader, event) if absent is None else None
+    program: Program | None = None
+    params: dict[str, float] = {}
+    if absent is None and event:
         program, params = read_program(reader, event, log, template)
-    if absent is None and not event:
-        reader.taken |= set(_LOGIC)
+    reader.taken |= set() if event else set(timing.LOGIC)
+    for_count, for_s = timing.read_persistence(reader, absent, log is not None)
+    runbook, suggestions = runbooks.read_runbook(reader, path)
     rule = Rule(
         id=reader.identifier("id") or "?",
         pack=pack,
@@ -63,10 +61,12 @@ def _read(reader: Reader, pack: str, path: Path) -> Rule:
         summary=template,
         version=_version(reader.node),
         on=event,
-        by=_by(reader, absent),
+        by=timing.read_by(reader, absent),
         program=program,
         log=log,
         absent=absent,
+        for_count=for_count,
+        for_s=for_s,
         keep_firing_s=reader.duration("keep_firing"),
         cooldown_s=reader.duration("cooldown"),
         settle_s=reader.duration("settle"),
@@ -74,20 +74,35 @@ def _read(reader: Reader, pack: str, path: Path) -> Rule:
         maturity=reader.choice("maturity", MATURITIES, "stable"),
         inhibited_by=tuple(item.text for item in reader.texts("inhibited_by")),
         then=actions.read_actions(reader.get("then"), reader.problems),
+        runbook=runbook,
+        suggestions=suggestions,
         params=params,
         tests=samples.read_samples(reader.get("tests"), reader.problems),
-        **_persistence(reader, absent, log is not None),
-        **runbooks.read_runbook(reader, path),
     )
     _check_names(reader, text, rule)
+    samples.check_samples(rule, reader.problems)
     return rule
 
 
 def _summary(reader: Reader, text: Scalar | None) -> summary.Template:
-    template, mistakes = summary.parse(text.text if text else "")
-    for offset, message in mistakes if text else ():
-        reader.problems.add(text.line, text.column + (1 if text.style else 0) + offset, message)
+    if text is None:
+        return summary.Template("", ())
+    template, mistakes = summary.parse(text.text)
+    for offset, message in mistakes:
+        reader.problems.add(*places.place(text, 1, offset), message)
     return template
+
+
+def _log(reader: Reader, event: str) -> LogMatch | None:
+    if event == events.LOG:
+        return logs.read_match(reader)
+    for word in ("match", "unless"):
+        if event and word in reader.node.keys:
+            reader.fail(
+                reader.node.keys[word], f"`{word}` belongs to rules on {events.LOG}, this is on {event}"
+            )
+            reader.taken.add(word)
+    return None
 
 
 def _event(reader: Reader) -> str:
@@ -115,64 +130,6 @@ def _category(reader: Reader) -> str:
     return node.text
 
 
-def _by(reader: Reader, absent: Absent | None) -> tuple[str, ...]:
-    words = reader.texts("by")
-    if not words:
-        return _DEFAULT_BY
-    for word in words:
-        if word.text not in SERIES:
-            reader.fail(
-                word, f'expected `by` to hold {one_of(SERIES)}, got "{word.text}"{guess(word.text, SERIES)}'
-            )
-    found = tuple(dict.fromkeys(word.text for word in words))
-    node = reader.node.values["by"]
-    if "run" not in found or "rank" not in found:
-        reader.fail(node, "a series over several ranks or runs is not supported yet: `by` needs run and rank")
-    elif absent is not None and set(found) != set(_DEFAULT_BY):
-        reader.fail(node, "another `by` than [run, role, rank] is not supported yet with `absent`")
-    return found
-
-
-def _absent(reader: Reader) -> Absent | None:
-    node = reader.typed("absent", Mapping, "a mapping such as {of: train.heartbeat, for: 2m}")
-    if node is None:
-        return None
-    inner = Reader(node, reader.problems, "absent")
-    of = inner.text("of", required=True)
-    if of is not None and of.text != events.HEARTBEAT:
-        inner.fail(of, f"only the absence of {events.HEARTBEAT} is supported yet, got {kind(of)}")
-    for_s = inner.duration("for") if inner.required("for") is not None else 1.0
-    if for_s <= 0:
-        inner.fail(node, "expected `for` to be longer than 0s")
-    inner.finish()
-    for word in ("on", *_LOGIC, "keep_firing"):
-        if word in reader.node.keys:
-            reader.fail(reader.node.keys[word], f"`{word}` has no meaning beside `absent`")
-            reader.taken.add(word)
-    return Absent(events.HEARTBEAT, for_s)
-
-
-def _persistence(reader: Reader, absent: Absent | None, log: bool) -> dict[str, float]:
-    node = reader.get("for")
-    if node is None or absent is not None:
-        return {}
-    if log:
-        reader.fail(node, "`for` is not supported yet for log rules")
-        return {}
-    if isinstance(node, Scalar) and type(node.value) is int:
-        if 1 <= node.value <= _MAX_COUNT:
-            return {"for_count": node.value}
-        reader.fail(node, f"expected `for` to be from 1 to {_MAX_COUNT:,} samples, got {node.value}")
-        return {}
-    seconds = as_duration(node)
-    if seconds is None:
-        reader.fail(
-            node, f"expected `for` to be a number of samples or {durations.EXPECTED}, got {kind(node)}"
-        )
-        return {}
-    return {"for_s": seconds}
-
-
 def _check_names(reader: Reader, text: Scalar | None, rule: Rule) -> None:
     """Every name a summary shows must be known to the rule."""
     known = {*fields.SHOWN, *rule.params}
@@ -180,15 +137,15 @@ def _check_names(reader: Reader, text: Scalar | None, rule: Rule) -> None:
         known |= {*rule.program.names, *rule.program.shown}
     known |= {*rule.log.groups, "text"} if rule.log else set()
     known |= {"silent"} if rule.absent else set()
-    if len(reader.problems.errors) and rule.program is None and rule.absent is None:
+    if text is None or (rule.program is None and rule.absent is None):
         return
     lets = reader.node.values.get("let")
     known |= set(lets.values) if isinstance(lets, Mapping) else set()
     for name in rule.summary.names:
-        if text is not None and name not in known:
-            offset = text.column + (1 if text.style else 0) + max(text.text.find("{" + name), 0)
+        if name not in known:
+            offset = max(text.text.find("{" + name), 0)
             message = f"the summary shows {{{name}}}, which the rule does not name{guess(name, known)}"
-            reader.problems.add(text.line, offset, message)
+            reader.problems.add(*places.place(text, 1, offset), message)
 
 
 def _version(node: Mapping) -> str:

@@ -1,10 +1,13 @@
-"""Runbook pages: ``runbooks/<name>.md`` beside the pack; the list under its heading "What to do" becomes the suggestions of a diagnosis."""
+"""Runbook pages: ``runbooks/<name>.md`` beside the pack.
+
+The list under a page's heading "What to do" becomes the suggestions of a diagnosis.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from stream.rulelang.reader import Reader
 
@@ -15,21 +18,21 @@ _SECTION = re.compile(r"^## What to do\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOT
 _ITEM = re.compile(r"^- (.+(?:\n  .+)*)", re.MULTILINE)
 
 
-def read_runbook(reader: Reader, pack: Path) -> dict[str, Any]:
-    """``runbook`` and ``suggestions`` of the rule; the page must exist."""
+def read_runbook(reader: Reader, pack: Path) -> tuple[str | None, tuple[str, ...]]:
+    """The page's name and its suggestions; a page that is named must exist."""
     node = reader.text("runbook")
     if node is None:
-        return {}
+        return None, ()
     page = pack.parent / FOLDER / node.text
     if not _NAME.match(node.text):
         reader.fail(node, f'expected the name of a page such as "loss-spike.md", got "{node.text}"')
-        return {}
+        return None, ()
     try:
         text = page.read_text()
     except (OSError, UnicodeDecodeError):
         reader.fail(node, f"expected the page {FOLDER}/{node.text} beside the pack")
-        return {}
-    return {"runbook": node.text, "suggestions": suggestions(text)}
+        return None, ()
+    return node.text, suggestions(text)
 
 
 def suggestions(page: str) -> tuple[str, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from emitter.vocabulary.metrics import canonical
 from stream.rulelang import series
-from stream.rulelang.errors import Problems
-from stream.rulelang.model import Expected, Sample
+from stream.rulelang.errors import Problems, guess
+from stream.rulelang.fields import EVENTS
+from stream.rulelang.model import Expected, Rule, Sample
 from stream.rulelang.reader import Reader, as_duration
 from stream.rulelang.tree import List, Mapping, Node, Scalar, kind
 
@@ -22,6 +24,28 @@ def read_samples(node: Node | None, problems: Problems) -> tuple[Sample, ...]:
         problems.add(node.line, node.column, f"expected `tests` to be a list, got {kind(node)}")
         return ()
     return tuple(sample for item in node.items if (sample := _sample(item, problems)) is not None)
+
+
+def check_samples(rule: Rule, problems: Problems) -> None:
+    """A sample must feed what its rule reads, or it proves nothing."""
+    known = _fed(rule)
+    for sample in rule.tests:
+        if (rule.log is not None) != bool(sample.lines):
+            wanted = "`lines`, for a log rule" if rule.log else "`series`, for this rule"
+            problems.add(sample.line, sample.column, f"expected the sample to have {wanted}")
+            continue
+        for name in sample.series:
+            if canonical(name) not in known:
+                message = f'the rule reads no series "{name}"{guess(name, known)}'
+                problems.add(sample.line, sample.column, message)
+
+
+def _fed(rule: Rule) -> set[str]:
+    if rule.absent is not None:
+        return {rule.absent.of}
+    offered = {field.slot.name for field in EVENTS.get(rule.on, {}).values() if field.slot.place == "value"}
+    read = {slot.name for slot in rule.program.slots if slot.place == "value"} if rule.program else set()
+    return offered | read
 
 
 def _sample(node: Node, problems: Problems) -> Sample | None:
@@ -45,7 +69,7 @@ def _sample(node: Node, problems: Problems) -> Sample | None:
         problems.add(node.line, node.column, "expected `every` to be longer than 0s")
     reader.finish()
     ends = None if resolved is None else _expected(resolved, "resolved", problems)
-    return Sample(name.text if name else "", node.line, values, lines, every_s, expect, ends)
+    return Sample(name.text if name else "", node.line, node.column, values, lines, every_s, expect, ends)
 
 
 def _series(node: Mapping | None, problems: Problems) -> dict[str, tuple[float | None, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final, Union
+from typing import Any, Final, TypeAlias
 
 import yaml
 
@@ -57,7 +57,7 @@ class Mapping:
     column: int
 
 
-Node = Union[Scalar, List, Mapping]
+Node: TypeAlias = "Scalar | List | Mapping"
 
 
 def kind(node: Node) -> str:
@@ -109,20 +109,17 @@ def _refuse_sharing(text: str, problems: Problems) -> None:
     """Anchors and aliases can make a small file huge; depth can exhaust the stack of the composer."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                mark = event.start_mark
-                problems.add(mark.line + 1, mark.column + 1, f"nested deeper than {MAX_DEPTH} levels")
-                return
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        for word in ("anchor", "tag"):
-            if getattr(event, word, None):
-                mark = event.start_mark
-                what = "anchors and aliases" if word == "anchor" else "tags"
-                problems.add(mark.line + 1, mark.column + 1, f"{what} are not allowed in a rule file")
-                return
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        what = f"nesting deeper than {MAX_DEPTH} levels is" if depth > MAX_DEPTH else ""
+        if getattr(event, "anchor", None):
+            what = "anchors and aliases are"
+        elif getattr(event, "tag", None):
+            what = "tags are"
+        if what:
+            mark: Any = event.start_mark
+            problems.add(mark.line + 1, mark.column + 1, f"{what} not allowed in a rule file")
+            return
 
 
 class _Converter:

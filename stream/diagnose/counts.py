@@ -1,0 +1,26 @@
+"""What the engine saw and what it left out: nothing is dropped without being counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Counts:
+    """Since the engine was made.
+
+    ``duplicates``, ``late`` and ``lost`` go by ``train.seq``: seen before, came after their gap was given
+    up, never came. ``old_attempts``: events of an attempt that is over; ``after_end``: of an emitter that
+    said it ended; ``without_run``: of sources that name no run; ``series_refused``: over the limit.
+    """
+
+    events: int = 0
+    repeated_batches: int = 0
+    duplicates: int = 0
+    late: int = 0
+    lost: int = 0
+    old_attempts: int = 0
+    after_end: int = 0
+    without_run: int = 0
+    series_refused: int = 0
+    runs_expired: int = 0
