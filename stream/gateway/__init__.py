@@ -12,17 +12,24 @@ import signal
 import sys
 
 from stream.gateway.errors import GatewayError
+from stream.gateway.forward import BEACON_GRACE_S
 from stream.gateway.server import MAX_BODY_BYTES, Gateway, Settings
 
 __all__ = ["MAX_BODY_BYTES", "Gateway", "GatewayError", "Settings", "run"]
 
 
 def run(
-    *, kafka: str, host: str = "127.0.0.1", port: int = 4318, max_body_bytes: int = MAX_BODY_BYTES
+    *,
+    kafka: str,
+    host: str = "127.0.0.1",
+    port: int = 4318,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    beacon_grace_s: float = BEACON_GRACE_S,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises GatewayError when the port is taken; Kafka may come later."""
     _log_to_stderr()
-    asyncio.run(_serve(Settings(kafka=kafka, host=host, port=port, max_body_bytes=max_body_bytes)))
+    settings = Settings(kafka, host, port, max_body_bytes=max_body_bytes, beacon_grace_s=beacon_grace_s)
+    asyncio.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:

@@ -39,6 +39,7 @@ STOP_TIMEOUT_S: Final = 15.0
 # Above this, parsing would hold up everybody else's requests.
 _THREAD_ABOVE_BYTES: Final = 256 * 1024
 _WARN_EVERY_S: Final = 10.0
+_POLL_S: Final = 0.02
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -85,18 +86,20 @@ class Gateway:
             self.settings.kafka, self.settings.identity(), self.settings.beacon_grace_s
         )
         self._warned_at = float("-inf")
+        self._under_way = 0
+        self._stopping = False
+        self._site: web.TCPSite | None = None
         # aiohttp would decompress without a limit.
         self._runner = web.AppRunner(
-            self._app(), access_log=None, auto_decompress=False, shutdown_timeout=STOP_TIMEOUT_S,
-            handle_signals=False,
-        )  # fmt: skip
+            self._app(), access_log=None, auto_decompress=False, shutdown_timeout=1.0, handle_signals=False
+        )
 
     async def start(self) -> None:
         """Listen and begin to connect to Kafka. Raises GatewayError when the port is taken."""
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
+        self._site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
         try:
-            await site.start()
+            await self._site.start()
         except OSError as error:
             await self._runner.cleanup()
             raise GatewayError(
@@ -104,16 +107,23 @@ class Gateway:
                 "stop what listens there, or choose another port"
             ) from None
         self._forwarder.start()
-        _log.info("gateway %s listens on %s", self.settings.identity(), site.name)
+        _log.info("gateway %s listens on %s", self.settings.identity(), self._site.name)
 
     async def stop(self) -> None:
         """Finish the requests under way, flush to Kafka, close."""
+        self._stopping = True
+        if self._site is not None:
+            await self._site.stop()
+        # aiohttp's own shutdown drops the rest of a body that is still coming.
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while self._under_way and time.monotonic() < deadline:
+            await asyncio.sleep(_POLL_S)
         await self._runner.cleanup()
         await self._forwarder.stop()
         _log.info("gateway stopped: %s", dataclasses.asdict(self.counts))
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[self._refuse])
+        app = web.Application(middlewares=[self._track, self._refuse])
         for signal in SIGNALS:
             app.router.add_post(signal.path, self._handler(signal))
         app.router.add_get("/healthz", self._healthz)
@@ -153,6 +163,17 @@ class Gateway:
         messages, size = prepare() if small else await asyncio.to_thread(prepare)
         reservation.grow(size if encoding else 0)
         return messages
+
+    @web.middleware
+    async def _track(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._under_way += 1
+        try:
+            response = await handler(request)
+        finally:
+            self._under_way -= 1
+        if self._stopping:
+            response.force_close()
+        return response
 
     @web.middleware
     async def _refuse(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -1,0 +1,96 @@
+"""Bodies: decompression within limits, and the budget."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import zlib
+
+import pytest
+
+from stream.gateway import body
+from stream.gateway.errors import MalformedError, TooLargeError, UnavailableError, UnsupportedError
+
+LIMIT = 100_000
+TEXT = b"train.step loss=1.0 " * 500
+
+
+def _raw_deflate(data: bytes) -> bytes:
+    engine = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return engine.compress(data) + engine.flush()
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        (TEXT, ""),
+        (TEXT, "identity"),
+        (gzip.compress(TEXT), "gzip"),
+        (gzip.compress(TEXT), " GZIP "),
+        (gzip.compress(TEXT[:7]) + gzip.compress(TEXT[7:]), "gzip"),
+        (zlib.compress(TEXT), "deflate"),
+        (_raw_deflate(TEXT), "deflate"),
+    ],
+)
+def test_every_encoding_is_undone(data: bytes, encoding: str) -> None:
+    """gzip with one or several members, zlib, bare deflate and plain bodies give the same bytes."""
+    assert body.decompress(data, encoding, LIMIT) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_empty_content_may_be_compressed(encoding: str) -> None:
+    """An empty request is one, compressed or not."""
+    data = gzip.compress(b"") if encoding == "gzip" else zlib.compress(b"")
+    assert body.decompress(data, encoding, LIMIT) == b""
+
+
+def test_exactly_the_limit_is_taken() -> None:
+    """The limit itself is allowed, one byte more is not."""
+    assert len(body.decompress(gzip.compress(bytes(LIMIT)), "gzip", LIMIT)) == LIMIT
+    with pytest.raises(TooLargeError, match="at most 100000 bytes once decompressed, got more"):
+        body.decompress(gzip.compress(bytes(LIMIT + 1)), "gzip", LIMIT)
+
+
+def test_bombs_stop_at_the_limit() -> None:
+    """A small body that grows without end is refused, also when it is made of many members."""
+    bomb = gzip.compress(bytes(200 * LIMIT))
+    assert len(bomb) < LIMIT
+    for data in (bomb, gzip.compress(bytes(LIMIT // 2)) * 3):
+        with pytest.raises(TooLargeError, match="once decompressed"):
+            body.decompress(data, "gzip", LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "message"),
+    [
+        (b"", "gzip", "the compressed data ends early"),
+        (gzip.compress(TEXT)[:-5], "gzip", "the compressed data ends early"),
+        (TEXT, "gzip", "expected gzip, got bytes that do not decompress"),
+        (TEXT, "deflate", "expected deflate, got bytes that do not decompress"),
+        (gzip.compress(TEXT) + b"tail", "gzip", "expected gzip, got bytes that do not decompress"),
+    ],
+)
+def test_damaged_bodies(data: bytes, encoding: str, message: str) -> None:
+    """Damage is one error that says what was expected."""
+    with pytest.raises(MalformedError, match=f"body: {message}"):
+        body.decompress(data, encoding, LIMIT)
+
+
+def test_unknown_encoding() -> None:
+    """An encoding that OTLP/HTTP does not have is refused with those it has."""
+    with pytest.raises(UnsupportedError, match="expected one of identity, gzip, deflate, got 'br'"):
+        body.decompress(b"x", "br", LIMIT)
+
+
+def test_budget_gives_back_what_was_held() -> None:
+    """Reservations add up, are refused above the limit, and end with their request."""
+    budget = body.Budget(100)
+    with budget.reserve() as first:
+        first.grow(60)
+        with budget.reserve() as second:
+            second.grow(40)
+            with pytest.raises(UnavailableError, match="100 of at most 100 bytes are under way"):
+                second.grow(1)
+        assert budget.used == 60
+        first.grow(random.Random(1).randint(1, 40))
+    assert budget.used == 0
