@@ -142,7 +142,8 @@ def firing(rule: str, at_s: float) -> Diagnosis:
     """A firing diagnosis of one of the rules above."""
     category = {"gradient-explosion": "grad_explosion", "loss-not-finite": "nan_loss"}.get(rule, "plateau")
     return Diagnosis(
-        id=f"{rule}-{at_s:g}", rule=rule, category=category, severity="warning", state=diagnoses.FIRING, run=RUN,
+        id=f"{rule}-{at_s:g}", rule=rule, category=category, severity="warning", state=diagnoses.FIRING,
+        run=RUN,
         time=cloudevents.rfc3339(START_NS + int(at_s * 1e9)), summary=f"{rule} fires", step=120,
         evidence={"since_step": 118},
     )  # fmt: skip
