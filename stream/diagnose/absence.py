@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
 from typing import Any
 
 from stream.diagnose.clock import Clock
@@ -74,17 +73,16 @@ class Silences:
         self._count += 1
         heapq.heappush(self._due, (listener.heard + listener.limit_ns, self._count, listener))
 
-    def fallen_silent(self, clock: Clock) -> Iterator[Listener]:
-        """Listeners that are silent now, in the order of their limits."""
+    def fallen_silent(self, clock: Clock) -> list[Listener]:
+        """Listeners that are silent now, in the order of their limits; they are no longer watched."""
+        silent: list[Listener] = []
         waiting: list[Listener] = []
         while self._due and clock.now is not None and self._due[0][0] <= clock.now:
             _, _, listener = heapq.heappop(self._due)
             listener.scheduled = False
             if not listener.open or listener.diagnosis is not None:
                 continue
-            if listener.silent(clock):
-                yield listener
-            else:
-                waiting.append(listener)
+            (silent if listener.silent(clock) else waiting).append(listener)
         for listener in waiting:
             self.watch(listener)
+        return silent

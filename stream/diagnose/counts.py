@@ -11,7 +11,7 @@ class Counts:
 
     ``duplicates``, ``late`` and ``lost`` go by ``train.seq``: seen before, came after their gap was given
     up, never came. ``old_attempts``: events of an attempt that is over; ``after_end``: of an emitter that
-    said it ended; ``without_run``: of sources that name no run; ``series_refused``: over the limit.
+    said it ended; ``without_run``: of sources that name no run; ``*_refused``: over the limit.
     """
 
     events: int = 0
@@ -23,4 +23,5 @@ class Counts:
     after_end: int = 0
     without_run: int = 0
     series_refused: int = 0
+    emitters_refused: int = 0
     runs_expired: int = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions
 from stream.diagnose.absence import Silences
@@ -30,7 +31,7 @@ class Engine:
     """State of one partition.
 
     ``grace_s``: how long a gap in ``train.seq`` is held; ``idle_s``: after how long without an event a
-    run is forgotten (both by the ticks' clock); ``max_series``: the most series of one run;
+    run is forgotten (both by the ticks' clock); ``max_series``: the most series and emitters of one run;
     ``experimental``: also run rules of that maturity.
     """
 
@@ -50,6 +51,7 @@ class Engine:
         self._runs: dict[str, Run] = {}
         self._grace_ns = int(grace_s * 1e9)
         self._idle_ns = int(idle_s * 1e9)
+        self._max_emitters = max_series
         self._expired_at: int | None = None
 
     @property
@@ -100,7 +102,10 @@ class Engine:
             run.begin(resource.attempt)
         key = emitter_key(resource)
         emitter = run.emitters.get(key)
-        if emitter is None:
+        if emitter is None or (not emitter.live and _starts_again(resource, event)):
+            if len(run.emitters) >= self._max_emitters:
+                self.counts.emitters_refused += 1
+                return None
             emitter = run.emitters[key] = Emitter(key, resource)
         elif not emitter.live:
             self.counts.after_end += 1
@@ -166,3 +171,9 @@ class Engine:
             self._judge.end_attempt(run, now, transitions.EXPIRED, out)
             self.counts.runs_expired += 1
             del self._runs[run.id]
+
+
+def _starts_again(resource: Resource, event: Event) -> bool:
+    """A source without an emitter id cannot be told from its earlier self but by saying that it starts."""
+    state = event.values.get(words.LIFECYCLE_STATE)
+    return resource.emitter is None and event.name == words.LIFECYCLE and state == words.STARTED

@@ -13,7 +13,7 @@ from stream.diagnose.counts import Counts
 from stream.diagnose.logmatch import LogMatcher
 from stream.diagnose.reading import Groups, reader
 from stream.diagnose.runs import Emitter, Run, series_key
-from stream.diagnose.series import First, Plan, Series
+from stream.diagnose.series import TEXT_LIMIT, First, Plan, Series
 from stream.events import Event
 from stream.rulelang.model import Rule, RuleSet
 
@@ -135,7 +135,7 @@ class Judge:
         if verdict:
             self._matched(run, emitter, series, event, out)
         elif series.calm(event):
-            self._close(run, series, event.time, transitions.CLEARED, event, self._values(series), out)
+            self._close(run, series, event.time, transitions.CLEARED, event, series.evidence(), out)
             series.ended(event)
 
     def _matched(
@@ -145,21 +145,15 @@ class Judge:
         rule = series.plan.rule
         if series.firing or not persisted or series.first is None or run.inhibited(rule.inhibited_by):
             return
-        evidence = self._values(series)
+        evidence = series.evidence()
         if rule.log is not None:
-            evidence["text"] = (event.body or "")[: transitions.TEXT_LIMIT]
+            evidence["text"] = (event.body or "")[:TEXT_LIMIT]
             self._loud[id(series)] = (run, series)
         series.diagnosis = transitions.firing(
             rule, series.key, series.first, event, emitter.resource, evidence
         )
         run.opened(rule.id)
         out.append(series.diagnosis)
-
-    @staticmethod
-    def _values(series: Series) -> dict[str, Any]:
-        program = series.plan.program
-        shown = {name: series.slots[index] for name, index in program.shown.items()}
-        return {**shown, **dict(zip(program.names, series.values[1:], strict=True))}
 
     def _close(
         self, run: Run, series: Series, time_ns: int, reason: str, event: Event | None,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import re2
 
 from stream.rulelang.logs import options
 from stream.rulelang.model import Rule
 
-MAX_LINE = 16_384
+MAX_LINE: Final = 16_384
+_SET_MEMORY: Final = 64 << 20
 
 
 class LogMatcher:
@@ -18,7 +19,7 @@ class LogMatcher:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._owners: list[tuple[str, Any, bool]] = []
-        self._set = re2.Set.SearchSet(options())
+        self._set = re2.Set.SearchSet(options(_SET_MEMORY))
         for rule in rules:
             if rule.log is None:
                 continue

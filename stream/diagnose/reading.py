@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from stream.events import Event, Resource
 from stream.rulelang.model import Slot
@@ -18,12 +18,16 @@ def reader(slots: Sequence[Slot]) -> Read:
     """A function that reads these slots in order."""
     if all(slot.place == "value" and slot.kind == "number" and not slot.optional for slot in slots):
         return _numbers(tuple(slot.name for slot in slots))
-    plans = tuple((slot, slot.optional, _MISSING[slot.kind]) for slot in slots)
+    plans = tuple(
+        (slot.place, slot.name, _CONVERT[slot.kind], slot.optional, _MISSING[slot.kind]) for slot in slots
+    )
 
     def read(event: Event, resource: Resource, groups: Groups) -> list[Any] | None:
         found = []
-        for slot, optional, missing in plans:
-            value = _convert(slot, _raw(slot, event, resource, groups))
+        values = event.values
+        for place, name, convert, optional, missing in plans:
+            raw = values.get(name) if place == "value" else _raw(place, name, event, resource, groups)
+            value = convert(raw)
             if value is None:
                 if not optional:
                     return None
@@ -32,9 +36,6 @@ def reader(slots: Sequence[Slot]) -> Read:
         return found
 
     return read
-
-
-_MISSING: dict[str, Any] = {"number": math.nan, "text": "", "has": False}
 
 
 def _numbers(names: tuple[str, ...]) -> Read:
@@ -55,17 +56,19 @@ def _numbers(names: tuple[str, ...]) -> Read:
     return read
 
 
-def _raw(slot: Slot, event: Event, resource: Resource, groups: Groups) -> Any:
-    if slot.place == "value":
-        return event.values.get(slot.name)
-    if slot.place == "group":
-        return groups.get(slot.name)
-    return getattr(event if slot.place == "event" else resource, slot.name)
+def _raw(place: str, name: str, event: Event, resource: Resource, groups: Groups) -> Any:
+    if place == "group":
+        return groups.get(name)
+    return getattr(event if place == "event" else resource, name)
 
 
-def _convert(slot: Slot, value: Any) -> Any:
-    if slot.kind == "number":
-        return as_float(value)
-    if slot.kind == "text":
-        return value if isinstance(value, str) else None
-    return True if value is not None else None
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _has(value: Any) -> bool:
+    return value is not None
+
+
+_CONVERT: Final[Mapping[str, Callable[[Any], Any]]] = {"number": as_float, "text": _text, "has": _has}
+_MISSING: Final[Mapping[str, Any]] = {"number": math.nan, "text": "", "has": False}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from stream.diagnose.reading import Groups, Read
 from stream.events import Event, Resource
 from stream.rulelang.model import Program, Rule
 from stream.rulelang.windows import Window
 
+TEXT_LIMIT: Final = 500
+"""Characters of one text in the evidence."""
+
 
 class Plan:
     """A rule made ready for the engine: what does not change from series to series."""
 
-    __slots__ = ("for_ns", "keep_ns", "program", "read", "rule", "timed", "window_plans")
+    __slots__ = ("for_ns", "keep_ns", "program", "read", "rule", "timed")
 
     def __init__(self, rule: Rule, program: Program, read: Read) -> None:
         self.rule = rule
@@ -22,7 +25,6 @@ class Plan:
         self.for_ns = int(rule.for_s * 1e9)
         self.keep_ns = int(rule.keep_firing_s * 1e9)
         self.timed = any(spec.over_s is not None for spec in program.windows)
-        self.window_plans = program.windows
 
 
 class First:
@@ -40,18 +42,19 @@ class Series:
     """State of one rule for one series key. ``first`` is set while samples match or the rule fires."""
 
     __slots__ = (
-        "diagnosis", "first", "key", "last_match", "matches", "plan", "slots", "values", "windows",
+        "diagnosis", "first", "key", "last_match", "matches", "pairs", "plan", "slots", "windows",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, key: tuple[Any, ...]) -> None:
         self.plan = plan
         self.key = key
-        self.windows = [Window(spec) for spec in plan.window_plans]
+        specs = plan.program.windows
+        self.windows = [Window(spec) for spec in specs]
+        self.pairs = [(window, spec.source) for window, spec in zip(self.windows, specs, strict=True)]
         self.first: First | None = None
         self.matches = 0
         self.last_match = 0
         self.slots: list[Any] = []
-        self.values: tuple[Any, ...] = ()
         self.diagnosis: Any = None
 
     @property
@@ -72,11 +75,18 @@ class Series:
             for window in self.windows:
                 window.expire(event.time)
         self.slots = slots
-        self.values = program.when(slots, self.windows)
-        matched: bool = self.values[0]
         if program.clear is not None and self.diagnosis is not None:
-            return not program.clear(slots, self.windows)[0]
-        return matched
+            return not program.clear(slots, self.windows)
+        return program.when(slots, self.windows)
+
+    def evidence(self) -> dict[str, Any]:
+        """What the rule names, as it is at the sample that was judged last."""
+        program = self.plan.program
+        found = {name: self.slots[index] for name, index in program.shown.items()}
+        found.update(zip(program.names, program.values(self.slots, self.windows), strict=True))
+        return {
+            name: value[:TEXT_LIMIT] if isinstance(value, str) else value for name, value in found.items()
+        }
 
     def matched(self, event: Event) -> bool:
         """Count a matching sample; True when the rule's persistence is reached."""
@@ -107,5 +117,6 @@ class Series:
         self.diagnosis = None
 
     def _learn(self, time_ns: int) -> None:
-        for window, spec in zip(self.windows, self.plan.window_plans, strict=True):
-            window.push(time_ns, spec.source(self.slots))
+        slots = self.slots
+        for window, source in self.pairs:
+            window.push(time_ns, source(slots))

@@ -24,8 +24,6 @@ ENDED: Final = "ended"
 EXPIRED: Final = "expired"
 """The run was idle for so long that it was forgotten."""
 
-TEXT_LIMIT: Final = 500
-
 
 def diagnosis_id(run: str, attempt: int, rule: str, key: tuple[Any, ...], first: First) -> str:
     """The same firing is the same diagnosis, however often it is replayed."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from stream.rulelang import functions, numbers
 
 SLOTS: Final = "_slots"
 WINDOWS: Final = "_windows"
+
+Lets: TypeAlias = "Sequence[tuple[str, ast.expr]]"
+"""Names with their checked definitions; each may use those before it."""
 
 _GLOBALS: Final[Mapping[str, Any]] = {
     "__builtins__": {},
@@ -42,26 +45,49 @@ def window_call(index: int, function: str, *arguments: ast.expr) -> ast.expr:
 
 def function_of_slots(body: ast.expr) -> Callable[[Sequence[Any]], Any]:
     """``body`` as a function of the slots."""
-    return _build([SLOTS], [], body)
+    return _build([SLOTS], [ast.Return(body)])
 
 
-def function_of_sample(
-    lets: Sequence[tuple[str, ast.expr]], condition: ast.expr, names: Sequence[str]
-) -> Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]]:
-    """A function of slots and windows giving ``(condition, *values of names)``."""
-    values = [condition, *(local(name) for name in names)]
-    return _build([SLOTS, WINDOWS], lets, ast.Tuple(values, ast.Load()))
+def condition(lets: Lets, tree: ast.expr) -> Callable[[Sequence[Any], Sequence[Any]], bool]:
+    """A function of slots and windows giving the truth of ``tree``.
+
+    A conjunction stops at its first part that fails, and a ``let`` is computed only before the first part
+    that needs it: cheap tests in front keep costly statistics behind them from being computed at all.
+    """
+    parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
+    body: list[ast.stmt] = []
+    done: set[str] = set()
+    for part in parts:
+        body.extend(_assignments(lets, _needed(lets, part) - done))
+        done |= _needed(lets, part)
+        body.append(ast.If(ast.UnaryOp(ast.Not(), part), [ast.Return(ast.Constant(False))], []))
+    return _build([SLOTS, WINDOWS], [*body, ast.Return(ast.Constant(True))])
 
 
-def _build(
-    arguments: list[str], lets: Sequence[tuple[str, ast.expr]], result: ast.expr
-) -> Callable[..., Any]:
-    statements: list[ast.stmt] = [
-        ast.Assign([ast.Name(f"_let_{name}", ast.Store())], tree) for name, tree in lets
-    ]
-    statements.append(ast.Return(result))
+def values(lets: Lets) -> Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]]:
+    """A function of slots and windows giving the values of all ``let`` names, in order."""
+    result = ast.Return(ast.Tuple([local(name) for name, _ in lets], ast.Load()))
+    return _build([SLOTS, WINDOWS], [*_assignments(lets, {name for name, _ in lets}), result])
+
+
+def _assignments(lets: Lets, names: set[str]) -> list[ast.stmt]:
+    return [ast.Assign([ast.Name(f"_let_{name}", ast.Store())], tree) for name, tree in lets if name in names]
+
+
+def _needed(lets: Lets, tree: ast.expr) -> set[str]:
+    """The lets that ``tree`` reads, directly or through others."""
+    used = {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+    needed: set[str] = set()
+    for name, definition in reversed(lets):
+        if f"_let_{name}" in used:
+            needed.add(name)
+            used |= {part.id for part in ast.walk(definition) if isinstance(part, ast.Name)}
+    return needed
+
+
+def _build(arguments: list[str], body: list[ast.stmt]) -> Callable[..., Any]:
     parameters = ast.arguments([], [ast.arg(name) for name in arguments], None, [], [], None, [])
-    function = ast.FunctionDef("_rule", parameters, statements, [])
+    function = ast.FunctionDef("_rule", parameters, body, [])
     if "type_params" in ast.FunctionDef._fields:
         function.type_params = []  # type: ignore[attr-defined,unused-ignore]
     module = ast.fix_missing_locations(ast.Module([function], []))

@@ -124,8 +124,9 @@ def _compile(
         windows=windows,
         names=names,
         where=generate.function_of_slots(where.tree) if where else None,
-        when=generate.function_of_sample(lets, when.tree, names),
-        clear=generate.function_of_sample(lets, clear.tree, ()) if clear else None,
+        when=generate.condition(lets, when.tree),
+        values=generate.values(lets),
+        clear=generate.condition(lets, clear.tree) if clear else None,
         shown=_shown(scope),
     )
 

@@ -15,11 +15,11 @@ from stream.rulelang.tree import Scalar
 MAX_PATTERN: Final = 2000
 
 
-def options() -> Any:
-    """RE2 options: linear time, quiet, bounded memory for one pattern."""
+def options(memory: int = 8 << 20) -> Any:
+    """RE2 options: linear time, quiet, bounded memory (bytes)."""
     found = re2.Options()
     found.log_errors = False
-    found.max_mem = 8 << 20
+    found.max_mem = memory
     return found
 
 

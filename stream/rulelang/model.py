@@ -45,19 +45,19 @@ class WindowSpec:
 
 @dataclass(frozen=True)
 class Program:
-    """The compiled part of a rule.
+    """The compiled part of a rule: functions of what the slots read and of the windows.
 
-    ``where(slots)`` and ``when(slots, windows)`` give a bool and ``(bool, *let values)``; ``clear`` is
-    ``clear_when`` in the form of ``when``. ``names`` are the names of the let values, in order; ``shown``
-    the fields that belong into the evidence, with their slots.
+    ``values`` gives the ``let`` values, named by ``names``; ``clear`` is ``clear_when``; ``shown`` maps the
+    fields that belong into the evidence to their slots.
     """
 
     slots: tuple[Slot, ...]
     windows: tuple[WindowSpec, ...]
     names: tuple[str, ...]
     where: Callable[[Sequence[Any]], bool] | None
-    when: Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]]
-    clear: Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]] | None
+    when: Callable[[Sequence[Any], Sequence[Any]], bool]
+    values: Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]]
+    clear: Callable[[Sequence[Any], Sequence[Any]], bool] | None
     shown: Mapping[str, int] = field(default_factory=dict)
 
 

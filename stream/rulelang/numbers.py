@@ -58,12 +58,19 @@ def floor(value: float) -> float:
 
 def minimum(*values: float) -> float:
     """The smallest; NaN if any is NaN."""
-    return math.nan if any(value != value for value in values) else min(values)
+    return math.nan if _any_nan(values) else min(values)
 
 
 def maximum(*values: float) -> float:
     """The largest; NaN if any is NaN."""
-    return math.nan if any(value != value for value in values) else max(values)
+    return math.nan if _any_nan(values) else max(values)
+
+
+def _any_nan(values: tuple[float, ...]) -> bool:
+    for value in values:  # noqa: SIM110 - a generator costs three times as much, and this runs per event
+        if value != value:
+            return True
+    return False
 
 
 def to_number(text: str) -> float:
