@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import AsyncIterable, Iterator
 from pathlib import Path
@@ -68,23 +69,31 @@ class Body:
 
 def empty() -> Body:
     """A body of no bytes."""
-    return Body(cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=1)), "", 0)
+    return Body(io.BytesIO(), "", 0)
 
 
 async def receive(stream: AsyncIterable[bytes], encoding: str, spool: Path, limits: Limits) -> Body:
     """Take in a whole body: small ones stay in memory, larger ones go to an unlinked file in `spool`."""
-    file = cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=limits.spool_bytes, dir=spool))
+    file = _spool(limits.spool_bytes, spool)
     received = 0
     try:
         async for piece in stream:
             received += len(piece)
             if received > limits.body_bytes:
-                raise ClickHouseError(
-                    307,
-                    f"Limit for the request body exceeded: more than {limits.body_bytes} bytes; send smaller batches",
-                )
+                raise _too_large(limits.body_bytes)
             file.write(piece)
         return Body(file, encoding, limits.body_bytes)
     except BaseException:
         file.close()
         raise
+
+
+def _spool(size: int, directory: Path) -> IO[bytes]:
+    # The Body that takes it closes it.
+    return cast("IO[bytes]", tempfile.SpooledTemporaryFile(max_size=size, dir=str(directory)))
+
+
+def _too_large(limit: int) -> ClickHouseError:
+    return ClickHouseError(
+        307, f"Limit for the request body exceeded: more than {limit} bytes; send less at once"
+    )

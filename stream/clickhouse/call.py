@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,31 +11,15 @@ from stream.clickhouse.errors import ClickHouseError
 
 # Parameters that steer this HTTP interface; every other one is a setting for the engine.
 _OURS: Final = frozenset(
-    [
-        "query",
-        "database",
-        "default_format",
-        "query_id",
-        "user",
-        "password",
-        "session_id",
-        "session_timeout",
-        "session_check",
-        "close_session",
-        "quota_key",
-        "role",
-        "compress",
-        "decompress",
-        "wait_end_of_query",
-        "buffer_size",
-        "stacktrace",
-        "client_protocol_version",
-        "enable_http_compression",
+    {"query", "database", "default_format", "query_id", "user", "password", "quota_key", "role"}
+    | {"session_id", "session_timeout", "session_check", "close_session", "compress", "decompress"}
+    | {"wait_end_of_query", "buffer_size", "stacktrace", "client_protocol_version", "enable_http_compression"}
+    | {
         "send_progress_in_http_headers",
         "http_headers_progress_interval_ms",
         "add_http_cors_header",
         "log_comment",
-    ]
+    }
 )
 _NOT_SERVED: Final = {
     "compress": "use Accept-Encoding with enable_http_compression=1",
@@ -64,8 +48,17 @@ class Call:
     close_session: bool = False
 
 
-def read(fields: Iterable[tuple[str, str]], headers: Mapping[str, str], *, read_only: bool) -> Call:
-    """Read URL (or form) fields and headers; the URL wins. ClickHouseError for what is not served."""
+def read(
+    fields: Iterable[tuple[str, str]],
+    headers: Mapping[str, str],
+    *,
+    read_only: bool,
+    aside: Container[str] = (),
+) -> Call:
+    """Read fields of the URL or a form (the later wins) and headers; `aside` names fields to leave out.
+
+    ClickHouseError for what is not served.
+    """
     ours: dict[str, str] = {}
     settings: dict[str, str] = {}
     parameters: dict[str, str] = {}
@@ -74,7 +67,7 @@ def read(fields: Iterable[tuple[str, str]], headers: Mapping[str, str], *, read_
             parameters[name.removeprefix("param_")] = value
         elif name in _OURS:
             ours[name] = value
-        else:
+        elif name not in aside:
             settings[name] = value
     _refuse_native_blocks(ours)
     return Call(
@@ -104,7 +97,9 @@ def _refuse_native_blocks(ours: Mapping[str, str]) -> None:
             )
 
 
-def _format(name: str) -> str:
+def _format(name: str | None) -> str:
+    if not name:
+        return "TabSeparated"
     if name.lower() in _NOT_BYTES or not name.isalnum():
         raise ClickHouseError(73, f"Unknown format {name}")
     return name

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Final, Protocol
 
-import lz4.frame
+import lz4.frame  # type: ignore[import-untyped]  # ships no types
 import zstandard
 
 from stream.clickhouse.errors import ClickHouseError
@@ -74,7 +74,8 @@ def chosen(accept: str) -> str | None:
 
 def compressor(encoding: str) -> Compressor:
     """A compressor for one answer, tuned for speed."""
-    return _COMPRESSORS[encoding]()
+    made: Compressor = _COMPRESSORS[encoding]()
+    return made
 
 
 class _Deflated:

@@ -17,7 +17,7 @@ SHADOW_DATABASE: Final = "engine_local"
 """chDB's file-reading overlay database goes under this name, and is dropped after opening."""
 
 QUERY_ID_SETTING: Final = "log_comment"
-"""chDB gives queries ids of its own; ours travels in this setting, so that a query can be found and stopped."""
+"""chDB gives queries ids of its own; ours travels in this setting, so that a query can be found again."""
 
 _RIGHTS: Final = (
     "GRANT SHOW, SELECT, INSERT, ALTER, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, CHECK, KILL QUERY, dictGet, "

@@ -44,10 +44,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"ClickHouse endpoint: cannot listen on {host}:{port}: {error.strerror}; choose another port",
-        ) from None
+        where = f"ClickHouse endpoint: cannot listen on {host}:{port}"
+        raise OSError(error.errno, f"{where}: {error.strerror}; choose another port") from None
 
 
 async def _serve(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,24 +45,13 @@ class Engine:
 
     def _drop_shadow(self) -> None:
         if "SOURCES" in "".join(self._ask("SHOW GRANTS")):
-            raise RuntimeError(
-                "the engine did not take its configuration, so it would let clients read files"
-            )
+            raise RuntimeError("the engine did not take its configuration: it would let clients read files")
         self._ask(f"DROP DATABASE IF EXISTS {config.SHADOW_DATABASE}")
 
     def _ask(self, sql: str) -> list[str]:
         with self._root_lock, engine_errors():
             answer: str = self._root.query(sql, "TSV").bytes().decode()
         return answer.rstrip("\n").split("\t")
-
-    @contextmanager
-    def handle(self) -> Iterator[Handle]:
-        """A fresh connection to the engine, closed afterwards."""
-        handle = self.open_handle()
-        try:
-            yield handle
-        finally:
-            handle.close()
 
     def open_handle(self) -> Handle:
         """A fresh connection to the engine that the caller closes."""
@@ -90,7 +80,7 @@ class Handle:
 
     def use(self, database: str) -> None:
         """Make `database` the current one."""
-        self.run("USE `" + database.replace("\\", "\\\\").replace("`", "\\`") + "`", "TSV", {})
+        self.run(f"USE {quote_name(database)}", "TSV", {})
 
     def set(self, settings: Mapping[str, str]) -> None:
         """Apply settings to this session."""
@@ -103,10 +93,32 @@ class Handle:
         with engine_errors():
             return self._connection.query(_text(sql), output_format, params=dict(parameters))
 
-    def insert(self, sql: str, input_format: str) -> Any:
-        """Begin an INSERT whose data is appended in pieces: append(bytes), finish(), cancel()."""
+    @contextmanager
+    def inserting(self, sql: str, input_format: str) -> Iterator[Any]:
+        """An INSERT under way: append(bytes), then finish(); left without finish() it stores nothing."""
         with engine_errors():
-            return self._connection.send_insert(_text(sql), input_format)
+            inserter = self._connection.send_insert(_text(sql), input_format)
+            try:
+                yield inserter
+            finally:
+                inserter.cancel()
+
+    @contextmanager
+    def borrowed(self, names: Iterable[str]) -> Iterator[None]:
+        """Put these settings back afterwards to what they are now."""
+        wanted = ", ".join(map(quote, names))
+        listed = self.run(
+            f"SELECT name, value FROM system.settings WHERE changed AND name IN ({wanted})", "JSONEachRow", {}
+        )
+        before = {row["name"]: row["value"] for row in map(json.loads, listed.bytes().splitlines())}
+        try:
+            yield
+        finally:
+            back = [
+                f"{_setting_name(name)} = {quote(before[name]) if name in before else 'DEFAULT'}"
+                for name in names
+            ]
+            self.run(f"SET {', '.join(back)}", "TSV", {})
 
     def stream(self, sql: str, output_format: str, parameters: Mapping[str, str]) -> Iterator[Any]:
         """Run one query and yield chDB's result block by block; closing the iterator cancels the query."""
@@ -130,6 +142,11 @@ class Handle:
 def _text(sql: str) -> bytes:
     """SQL may hold bytes that are not UTF-8, kept as surrogates."""
     return sql.encode("utf-8", "surrogateescape")
+
+
+def quote_name(name: str) -> str:
+    """A ClickHouse identifier."""
+    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
 def quote(value: str) -> str:

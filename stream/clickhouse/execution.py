@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,9 +12,11 @@ from stream.clickhouse import forbidden, statement
 from stream.clickhouse.body import Body
 from stream.clickhouse.call import Call
 from stream.clickhouse.config import QUERY_ID_SETTING
-from stream.clickhouse.engine import Engine, Handle, engine_errors
+from stream.clickhouse.engine import Engine, Handle
 from stream.clickhouse.errors import ClickHouseError
+from stream.clickhouse.external import External
 from stream.clickhouse.limits import Limits
+from stream.clickhouse.sessions import Session
 from stream.clickhouse.statement import Statement
 
 _HEAD_BYTES: Final = 1 << 18
@@ -78,7 +80,7 @@ class Answer:
 
 
 def read_statement(call: Call, body: Body, limits: Limits) -> tuple[Statement, bytes]:
-    """The statement, and the part of its data that stood in the `query` parameter; the rest stays in `body`."""
+    """The statement, and what of its data stood in the `query` parameter; the rest stays in `body`."""
     before = call.query.encode("utf-8", "surrogateescape")
     if before and not before.endswith(b"\n"):
         before += b"\n"
@@ -107,10 +109,14 @@ def _insert_head(head: str) -> Statement | None:
 class Execution:
     """One call on one handle."""
 
-    def __init__(self, engine: Engine, limits: Limits, call: Call) -> None:
+    def __init__(
+        self, engine: Engine, limits: Limits, call: Call, session: Session | None, tables: Sequence[External]
+    ) -> None:
         self._engine = engine
         self._limits = limits
         self._call = call
+        self._session = session
+        self._tables = tables
         self._counts = Counts()
 
     def run(self, parsed: Statement, inline: bytes, body: Body) -> Answer:
@@ -119,16 +125,14 @@ class Execution:
             forbidden.check(parsed.sql)
             if (parsed.data_format or "").lower() == "values":
                 self._check_values(inline, body)
-            return self._on_handle(parsed, inline, body)
+            if self._session is not None and (self._session.handle or parsed.stateful):
+                return self._in_session(self._session, parsed, inline, body)
+            return self._alone(parsed, inline, body)
 
-    def _on_handle(self, parsed: Statement, inline: bytes, body: Body) -> Answer:
+    def _alone(self, parsed: Statement, inline: bytes, body: Body) -> Answer:
         handle = self._engine.open_handle()
         try:
-            self._prepare(handle, parsed)
-            if parsed.data_format is not None:
-                answer = self._insert(handle, parsed, inline, body)
-            else:
-                answer = self._query(handle, parsed)
+            answer = self._on(handle, parsed, inline, body)
         except BaseException:
             handle.close()
             raise
@@ -137,6 +141,42 @@ class Execution:
             answer.close()
         return answer
 
+    def _in_session(self, session: Session, parsed: Statement, inline: bytes, body: Body) -> Answer:
+        """On the session's own handle: what the URL sets is put back, what the statement sets stays."""
+        if self._call.read_only and not parsed.reads_only:
+            raise ClickHouseError(164, "Cannot execute query in readonly mode. Send it with POST")
+        session.handle = session.handle or self._engine.open_handle()
+        settings = self._settings(parsed)
+        settings.pop("readonly", None)
+        with session.handle.borrowed(settings.keys()):
+            session.handle.set(settings)
+            if self._call.database:
+                session.handle.use(self._call.database)
+            return self._answer(session.handle, parsed, inline, body)
+
+    def _on(self, handle: Handle, parsed: Statement, inline: bytes, body: Body) -> Answer:
+        if self._call.database:
+            handle.use(self._call.database)
+        settings = self._settings(parsed)
+        read_only = settings.pop("readonly", "0")
+        handle.set(settings)
+        for table in self._tables:
+            table.load(handle)
+        if self._call.read_only and read_only == "0":
+            read_only = "2"
+        if read_only != "0":
+            handle.set({"readonly": read_only})
+        return self._answer(handle, parsed, inline, body)
+
+    def _settings(self, parsed: Statement) -> dict[str, str]:
+        chosen = {} if parsed.data_format is None else dict(_ONE_BLOCK)
+        return chosen | self._call.settings | {QUERY_ID_SETTING: self._call.query_id}
+
+    def _answer(self, handle: Handle, parsed: Statement, inline: bytes, body: Body) -> Answer:
+        if parsed.data_format is not None:
+            return self._insert(handle, parsed, inline, body)
+        return self._query(handle, parsed)
+
     def _check_values(self, inline: bytes, body: Body) -> None:
         """VALUES may hold expressions, so they are looked at like a statement."""
         limit = self._limits.query_text_bytes
@@ -144,43 +184,26 @@ class Execution:
         if len(values) > limit:
             raise ClickHouseError(
                 229,
-                f"Query is too large: VALUES of more than {limit} bytes; send another format, such as JSONEachRow",
+                f"Query is too large: VALUES of more than {limit} bytes; send JSONEachRow or another format",
             )
         if _SUSPICIOUS.search(values):
             forbidden.check(_decoded(values))
 
-    def _prepare(self, handle: Handle, parsed: Statement) -> None:
-        if self._call.database:
-            handle.use(self._call.database)
-        settings = {QUERY_ID_SETTING: self._call.query_id}
-        if parsed.data_format is not None:
-            settings |= _ONE_BLOCK
-        settings |= self._call.settings
-        read_only = settings.pop("readonly", "0")
-        handle.set(settings)
-        if self._call.read_only and read_only == "0":
-            read_only = "2"
-        if read_only != "0":
-            handle.set({"readonly": read_only})
-
     def _insert(self, handle: Handle, parsed: Statement, inline: bytes, body: Body) -> Answer:
-        inserter = handle.insert(parsed.sql, parsed.data_format or "")
-        try:
-            with engine_errors():
-                if inline:
-                    inserter.append(inline)
-                for piece in body.pieces():
-                    inserter.append(piece)
-                written = inserter.finish()
-        finally:
-            inserter.cancel()
+        with handle.inserting(parsed.sql, parsed.data_format or "") as inserter:
+            if inline:
+                inserter.append(inline)
+            for piece in body.pieces():
+                inserter.append(piece)
+            written = inserter.finish()
         self._counts.written_rows = self._counts.read_rows = written.rows_written
         self._counts.written_bytes = self._counts.read_bytes = written.bytes_written
         return Answer(self._counts)
 
     def _query(self, handle: Handle, parsed: Statement) -> Answer:
         output = parsed.output_format or self._call.default_format
-        if parsed.streamable and output.lower() in _STREAMABLE and not self._call.whole:
+        alone = self._session is None or self._session.handle is None
+        if alone and parsed.streamable and output.lower() in _STREAMABLE and not self._call.whole:
             return self._streamed(handle, parsed, output)
         result = handle.run(parsed.sql, output, self._call.parameters)
         self._count(result)

@@ -31,10 +31,7 @@ def refuse_web_pages(headers: Mapping[str, str], *, loopback: bool) -> None:
     origin = headers.get("Origin")
     foreign_origin = origin is not None and not is_loopback(urlsplit(origin).hostname or "")
     if not is_loopback(host) or foreign_origin or headers.get("Sec-Fetch-Site") == "cross-site":
-        raise ClickHouseError(
-            497,
-            f"Requests of web pages are not served (Host {host!r}, Origin {origin!r}); use a program on this machine",
-        )
+        raise ClickHouseError(497, f"Requests of web pages are not served (Host {host!r}, Origin {origin!r})")
 
 
 def check_password(fields: Mapping[str, str], headers: Mapping[str, str], password: str | None) -> None:

@@ -15,7 +15,7 @@ class DataDirectoryInUse(RuntimeError):  # noqa: N818 - reads better than ...Err
 def acquire(path: Path) -> IO[str]:
     """Hold `path` until the returned file is closed; DataDirectoryInUse names the holder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = open(path, "a+", encoding="utf-8")
+    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - held as long as the engine is open
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from stream.clickhouse.admission import Admission
+from stream.clickhouse.call import Call
 from stream.clickhouse.engine import Engine
 from stream.clickhouse.errors import ClickHouseError
 from stream.clickhouse.execution import Answer
 from stream.clickhouse.limits import Limits
+from stream.clickhouse.sessions import Session, Sessions
 
 _LOG = logging.getLogger(__name__)
 _KILL_EVERY_S = 0.2
@@ -28,12 +30,17 @@ class Runner:
         self.engine = engine
         self.admission = Admission(limits)
         self._threads = ThreadPoolExecutor(limits.queries + limits.inserts + 2, thread_name_prefix="query")
+        self.sessions = Sessions(limits.sessions)
         self._ending: set[asyncio.Task[None]] = set()
 
-    def begin(self, kind: str, query_id: str) -> Running:
-        """Take a place among the queries or the inserts; ClickHouseError 202 or 216."""
-        self.admission.enter(kind, query_id)
-        return Running(self, kind, query_id)
+    def begin(self, kind: str, call: Call) -> Running:
+        """Take a place among the queries or the inserts, and the session; ClickHouseError 202, 216, 373."""
+        self.admission.enter(kind, call.query_id)
+        try:
+            return Running(self, kind, call, self.sessions.take(call))
+        except ClickHouseError:
+            self.admission.leave(kind, call.query_id)
+            raise
 
     def submit(self, function: Callable[..., T], *args: object) -> asyncio.Future[T]:
         """Run it in a worker thread."""
@@ -51,6 +58,8 @@ class Runner:
         if self._ending:
             await asyncio.wait(self._ending, timeout=_END_S)
         ended = not self.admission.query_ids
+        if ended:
+            self.sessions.close()
         self._threads.shutdown(wait=ended, cancel_futures=True)
         return ended
 
@@ -58,10 +67,12 @@ class Runner:
 class Running:
     """One admitted query or insert; `end` it once."""
 
-    def __init__(self, runner: Runner, kind: str, query_id: str) -> None:
+    def __init__(self, runner: Runner, kind: str, call: Call, session: Session | None) -> None:
+        self.session = session
         self._runner = runner
         self._kind = kind
-        self._query_id = query_id
+        self._call = call
+        self._query_id = call.query_id
         self._pending: asyncio.Future[object] | None = None
         self._answer: Answer | None = None
 
@@ -114,4 +125,6 @@ class Running:
         return outcome if isinstance(outcome, Answer) else None
 
     def _leave(self) -> None:
+        if self.session is not None:
+            self._runner.sessions.give_back(self._call, self.session)
         self._runner.admission.leave(self._kind, self._query_id)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
 
-from stream.clickhouse import answers, body, guard
+from stream.clickhouse import answers, body, external, guard
 from stream.clickhouse import call as calls
 from stream.clickhouse.body import Body
 from stream.clickhouse.call import Call
 from stream.clickhouse.engine import Engine
 from stream.clickhouse.errors import ClickHouseError
 from stream.clickhouse.execution import Execution, read_statement
+from stream.clickhouse.external import External
 from stream.clickhouse.limits import Limits
 from stream.clickhouse.running import Runner
 
@@ -69,8 +70,21 @@ class Server:
         if request.method in _READS and not request.query.get("query") and not request.can_read_body:
             return await self._ok(request)
         guard.check_password(request.query, request.headers, self._password)
+        if request.content_type == "multipart/form-data":
+            return await self._answer_form(request)
         call = calls.read(request.query.items(), request.headers, read_only=request.method in _READS)
-        return await self._serve(request, call, await self._take_in(request))
+        return await self._serve(request, call, await self._take_in(request), [])
+
+    async def _answer_form(self, request: web.Request) -> web.StreamResponse:
+        form = await external.read_form(request, self._spool, self._limits)
+        try:
+            fields = [*form.fields, *request.query.items()]
+            aside = external.describing(form.files)
+            call = calls.read(fields, request.headers, read_only=False, aside=aside)
+            tables = external.externals(form.files, dict(fields))
+            return await self._serve(request, call, body.empty(), tables)
+        finally:
+            form.close()
 
     async def _take_in(self, request: web.Request) -> Body:
         if not request.can_read_body:
@@ -79,16 +93,18 @@ class Server:
         pieces = request.content.iter_chunked(1 << 18)
         return await body.receive(pieces, encoding, self._spool, self._limits)
 
-    async def _serve(self, request: web.Request, call: Call, taken: Body) -> web.StreamResponse:
+    async def _serve(
+        self, request: web.Request, call: Call, taken: Body, tables: Sequence[External]
+    ) -> web.StreamResponse:
         parsed, inline = await self._runner.submit(read_statement, call, taken, self._limits)
         kind = "queries" if parsed.data_format is None else "inserts"
-        running = self._runner.begin(kind, call.query_id)
+        running = self._runner.begin(kind, call)
         try:
-            execution = Execution(self._engine, self._limits, call)
+            execution = Execution(self._engine, self._limits, call, running.session, tables)
             answer = await running.start(execution.run, parsed, inline, taken)
             if answer.rest is None:
                 accept = request.headers.get("Accept-Encoding", "")
-                return await asyncio.to_thread(answers.whole, self._engine, call, answer, accept)
+                return await self._runner.submit(answers.whole, self._engine, call, answer, accept)
             return await answers.send(request, self._engine, call, answer, running.pieces())
         finally:
             running.end()

@@ -11,31 +11,10 @@ from stream.clickhouse.lexer import Token, tokens
 
 # Statements that answer nothing; all others have a result and say its format.
 _SILENT: Final = frozenset(
-    [
-        "INSERT",
-        "CREATE",
-        "ALTER",
-        "DROP",
-        "RENAME",
-        "TRUNCATE",
-        "SET",
-        "USE",
-        "SYSTEM",
-        "ATTACH",
-        "DETACH",
-        "GRANT",
-        "REVOKE",
-        "EXCHANGE",
-        "UNDROP",
-        "DELETE",
-        "UPDATE",
-        "MOVE",
-        "REPLACE",
-        "BEGIN",
-        "COMMIT",
-        "ROLLBACK",
-    ]
+    {"INSERT", "CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE", "SET", "USE", "SYSTEM", "ATTACH", "DETACH"}
+    | {"GRANT", "REVOKE", "EXCHANGE", "UNDROP", "DELETE", "UPDATE", "MOVE", "REPLACE"}
 )
+_READS: Final = frozenset({"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK"})
 # These write something around the rows, once.
 _WHOLE: Final = ("TOTALS", "EXTREMES", "OUTPUT_FORMAT_JSON_ARRAY_OF_ROWS")
 
@@ -44,11 +23,12 @@ _WHOLE: Final = ("TOTALS", "EXTREMES", "OUTPUT_FORMAT_JSON_ARRAY_OF_ROWS")
 class Statement:
     """One statement: `sql` as the engine shall run it.
 
-    verb: the first keyword, upper case ("" for an empty text).
+    verb: the first keyword, upper case ("" where it begins with something else).
     data_format: the input format when this is an INSERT whose data follows, else None.
     data_start: where in the text that data begins (characters), when data_format is set.
     output_format: the FORMAT clause of a query, None where it has none.
     has_result: whether the statement answers rows.
+    stateful: whether it changes the session: SET, USE, a temporary table.
     streamable: whether the result may be sent block by block as far as the text tells.
     """
 
@@ -59,13 +39,19 @@ class Statement:
     output_format: str | None = None
     has_result: bool = False
     streamable: bool = False
+    stateful: bool = False
+
+    @property
+    def reads_only(self) -> bool:
+        """Whether the first word alone says that nothing is changed."""
+        return self.verb in _READS
 
 
 def parse(text: str) -> Statement:
     """Read one statement; the data of an INSERT is not looked at."""
     first = next(tokens(text), None)
     if first is None:
-        return Statement("")
+        raise ClickHouseError(62, "Syntax error: failed at position 1 (end of query): Empty query")
     verb = first.value.upper() if first.kind == "word" else ""
     if verb == "INSERT" and (insert := insert_with_data(text)):
         return insert
@@ -76,6 +62,7 @@ def parse(text: str) -> Statement:
         verb=verb,
         output_format=_output_format(found),
         has_result=verb not in _SILENT,
+        stateful=verb in ("SET", "USE") or any(token.is_word("TEMPORARY") for token in found[1:4]),
         streamable=verb in ("SELECT", "WITH") and not any(token.is_word(*_WHOLE) for token in found),
     )
 

@@ -27,7 +27,8 @@ def table(client: Any) -> Iterator[str]:
     """An empty table (a Int64, s String, at DateTime64(9), v Nullable(Float64)) of this test's own."""
     name = f"t_{uuid.uuid4().hex}"
     client.command(
-        f"CREATE TABLE {name} (a Int64, s String, at DateTime64(9), v Nullable(Float64)) ENGINE = MergeTree ORDER BY a"
+        f"CREATE TABLE {name} (a Int64, s String, at DateTime64(9), v Nullable(Float64)) "
+        "ENGINE = MergeTree ORDER BY a"
     )
     yield name
     client.command(f"DROP TABLE {name}")
