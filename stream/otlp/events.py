@@ -14,6 +14,7 @@ from emitter.vocabulary import attributes
 from emitter.vocabulary import events as vocabulary
 from stream.events import Event
 from stream.otlp import anyvalue, points
+from stream.otlp.layout import EPOCH_VALUE
 from stream.otlp.resources import Sender, sender
 from stream.otlp.runs import Grouping, RunEvents
 
@@ -22,7 +23,6 @@ __all__ = ["RunEvents", "events_from_logs", "events_from_metrics", "events_from_
 DURATION: Final = "duration"
 """Value of a span's event: seconds from start to end."""
 
-_EPOCH_NAME: Final = "epoch"
 _STATUS: Final = ("unset", "ok", "error")
 
 
@@ -33,7 +33,10 @@ def events_from_logs(request: ExportLogsServiceRequest, gateway: str | None = No
         source = sender(group.resource, gateway)
         target, index = grouping.place(source.resource)
         for scope in group.scope_logs:
-            target.extend([_from_record(record, source, index) for record in scope.log_records])
+            read = source.layouts.read
+            target.extend(
+                [read(record, index) or _from_record(record, source, index) for record in scope.log_records]
+            )
     return grouping.result()
 
 
@@ -66,8 +69,8 @@ def _from_record(record: LogRecord, source: Sender, index: int) -> Event:
     step = anyvalue.integer(values.pop(attributes.STEP, None))
     epoch = anyvalue.number(values.pop(attributes.EPOCH, None))
     values = source.canonical(values)
-    if _EPOCH_NAME in values:
-        logged = anyvalue.number(values.pop(_EPOCH_NAME))
+    if EPOCH_VALUE in values:
+        logged = anyvalue.number(values.pop(EPOCH_VALUE))
         epoch = logged if epoch is None else epoch
     return Event(
         record.event_name or vocabulary.LOG,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -13,6 +12,7 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from emitter.vocabulary import attributes, metrics
 from stream import events
 from stream.otlp import anyvalue
+from stream.otlp.layout import Layouts
 
 _log = logging.getLogger(__name__)
 
@@ -20,13 +20,14 @@ _REMEMBERED_SENDERS: Final = 4096
 _REMEMBERED_NAMES: Final = 1024
 
 
-@dataclass(frozen=True)
 class Sender:
-    """A resource with the canonical names of what its records carry, remembered by set of names."""
+    """A resource, with what was learnt from its records: canonical names, and where their numbers lie."""
 
-    resource: events.Resource
-    aliases: dict[str, str]
-    _names: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    def __init__(self, resource: events.Resource, aliases: dict[str, str]) -> None:
+        self.resource = resource
+        self.layouts = Layouts(self.canonical)
+        self._aliases = aliases
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def canonical(self, values: dict[str, events.Value]) -> dict[str, events.Value]:
         """As ``metrics.canonical_values`` with the sender's aliases."""
@@ -34,7 +35,7 @@ class Sender:
         names = self._names.get(logged)
         if names is None:
             # One canonical name comes out for each name that goes in, in the same order.
-            names = tuple(metrics.canonical_values(values, self.aliases))
+            names = tuple(metrics.canonical_values(values, self._aliases))
             if len(self._names) < _REMEMBERED_NAMES:
                 self._names[logged] = names
         return dict(zip(names, values.values(), strict=True))
