@@ -24,15 +24,19 @@ ROLLBACK_TO = 175
 
 def insert(clickhouse: str, table: str, rows: Iterable[Row]) -> None:
     """Insert rows into a table over HTTP; times are Unix seconds."""
-    lines = [json.dumps(row) for row in rows]
-    query = urlencode({"query": f"INSERT INTO {table} FORMAT JSONEachRow"})
-    answer = http_request("POST", f"{clickhouse}/?{query}", "\n".join(lines).encode())
-    assert answer.status == 200, answer.body.decode()
+    lines = "\n".join(json.dumps(row) for row in rows)
+    _post(clickhouse, lines.encode(), query=f"INSERT INTO {table} FORMAT JSONEachRow")
 
 
 def select(clickhouse: str, sql: str) -> str:
     """The answer to a query, as tab-separated text."""
-    answer = http_request("POST", clickhouse, sql.encode())
+    return _post(clickhouse, sql.encode())
+
+
+def _post(clickhouse: str, body: bytes, **parameters: str) -> str:
+    base, _, database = clickhouse.removeprefix("http://").partition("/")
+    query = urlencode({"database": database or "default", **parameters})
+    answer = http_request("POST", f"http://{base}/?{query}", body)
     assert answer.status == 200, answer.body.decode()
     return answer.body.decode()
 
@@ -191,7 +195,11 @@ class Story:
             self._diagnosis("gradient-explosion", "grad_explosion", "warning", FAULT_AT + 1, ["set", "save"]),
             self._diagnosis("loss-not-finite", "nan_loss", "critical", NOT_A_NUMBER_AT, ["rollback"]),
         ]
-        resolved = found[0] | {"state": "resolved", "time": moment(self.at(ROLLBACK_AT + 40)), "src_offset": 90}
+        resolved = found[0] | {
+            "state": "resolved",
+            "time": moment(self.at(ROLLBACK_AT + 40)),
+            "src_offset": 90,
+        }
         save = self._command("save", '{"kind":"forensic"}', NOT_A_NUMBER_AT + 1)
         back = self._command("rollback", '{"before_step":201,"lr_scale":0.3}', NOT_A_NUMBER_AT + 2)
         return {

@@ -58,7 +58,9 @@ class Page {
     this.board = board;
     this.annotations = [];
     document.title = `${board.title} · Trainwarden`;
-    this.panels = board.panels.filter(({ type }) => type !== "row").map((panel) => new Panel(board.uid, panel, this));
+    const drawn = board.panels.filter(({ type }) => type !== "row");
+    drawn.sort((a, b) => a.gridPos.y - b.gridPos.y || a.gridPos.x - b.gridPos.x);
+    this.panels = drawn.map((panel) => new Panel(board.uid, panel, this));
     byId("grid").replaceChildren(...this.panels.map(({ node }) => node));
     for (const panel of this.panels) this.observer.observe(panel.node);
     scrollTo(0, 0);
@@ -94,8 +96,8 @@ class Page {
     const before = { ...api.stats };
     try {
       await this.choose();
-      const asked = this.panels.filter(({ visible }) => visible).map((panel) => panel.load(this.view));
       const marks = this.loadAnnotations();
+      const asked = this.panels.filter(({ visible }) => visible).map((panel) => panel.load(this.view));
       const errors = (await Promise.all(asked)).filter(Boolean);
       await marks;
       const down = errors.find(({ status }) => status === 0 || status === 503);

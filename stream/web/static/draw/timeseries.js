@@ -90,7 +90,7 @@ export class TimeSeries {
       ...this.size,
       ms: 1,
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 26, 0, 0],
       cursor: {
         y: false,
         drag: { x: true, y: false, setScale: false },
