@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import importlib.util
 import os
 import signal
 import socket
@@ -20,10 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-# Fixtures of the ClickHouse endpoint live beside this file.
-pytest_plugins = (
-    ["tests.fixtures_clickhouse"] if importlib.util.find_spec("tests.fixtures_clickhouse") else []
-)
+pytest_plugins = ["tests.fixtures_clickhouse"]
 
 T = TypeVar("T")
 ENV_TEST_KAFKA = "TRAINWARDEN_TEST_KAFKA"
