@@ -20,6 +20,8 @@ import zstandard
 from stream.clickhouse.errors import ClickHouseError
 
 _PIECE: Final = 1 << 18
+# Four bytes of zstd may stand for 128 KiB, so little is taken at a time.
+_ZSTD_PIECE: Final = 1 << 13
 _PREFERRED: Final = ("zstd", "lz4", "gzip", "deflate", "xz", "bz2")
 _FAILURES: Final = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 
@@ -95,6 +97,34 @@ class _Deflated:
         return b""
 
 
+class _Zstd:
+    """zstd frames. The library's own reader takes a cut-off frame for the end of the data."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._frame: Any = None
+        self._packed = b""
+        self._ready = b""
+
+    def read(self, size: int, /) -> bytes:
+        while not self._ready:
+            self._packed = self._packed or self._file.read(_ZSTD_PIECE)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the data ends too early")
+                return b""
+            self._decode()
+        out, self._ready = self._ready[:size], self._ready[size:]
+        return out
+
+    def _decode(self) -> None:
+        self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+        self._ready = self._frame.decompress(self._packed)
+        self._packed = b""
+        if self._frame.eof:
+            self._packed, self._frame = self._frame.unused_data, None
+
+
 class _Lz4:
     """lz4 frames, which need a header before the first piece."""
 
@@ -111,17 +141,13 @@ class _Lz4:
         return header + bytes(self._frame.flush())
 
 
-def _zstd_reader(file: IO[bytes]) -> Any:
-    return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-
-
 _OPENERS: Final[dict[str, Callable[[Any], Any]]] = {
     "": lambda file: file,
     "identity": lambda file: file,
-    "gzip": lambda file: gzip.GzipFile(fileobj=file),
-    "x-gzip": lambda file: gzip.GzipFile(fileobj=file),
+    "gzip": lambda file: gzip.GzipFile(fileobj=file, mode="rb"),
+    "x-gzip": lambda file: gzip.GzipFile(fileobj=file, mode="rb"),
     "deflate": _Deflated,
-    "zstd": _zstd_reader,
+    "zstd": _Zstd,
     "lz4": lz4.frame.open,
     "xz": lzma.open,
     "bz2": bz2.open,

@@ -13,6 +13,7 @@ from stream.clickhouse.errors import ClickHouseError
 from stream.clickhouse.lexer import Token, tokens
 
 _FUNCTIONS = ("file", "python")
+_CLAUSES = (("FROM", "INFILE"), ("INTO", "OUTFILE"))
 _HIGHER_ORDER = ("array", "map")
 
 
@@ -20,7 +21,7 @@ def check(text: str) -> None:
     """Raise ClickHouseError 497 where the statement reaches for files or for our process."""
     found = list(tokens(text))
     for at, token in enumerate(found):
-        if token.is_word("INFILE", "OUTFILE") and at and found[at - 1].is_word("FROM", "INTO"):
+        if at and any(found[at - 1].is_word(before) and token.is_word(word) for before, word in _CLAUSES):
             raise _refused(f"{found[at - 1].value.upper()} {token.value.upper()}")
         if token.is_identifier() and token.value.lower() in _FUNCTIONS and _as_function(found, at):
             raise _refused(f"the function {token.value}")
