@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -36,9 +37,9 @@ class HealthServer:
             await web.TCPSite(self._runner, HOST, self._port).start()
         except OSError as error:
             await self.stop()
-            raise HealthError(
-                f"health port {HOST}:{self._port}: {error.strerror}; choose another --health-port"
-            ) from None
+            why = os.strerror(error.errno or 0)
+            where = f"health port {HOST}:{self._port}"
+            raise HealthError(f"{where}: {why}; choose another --health-port") from None
 
     async def stop(self) -> None:
         """Close the port."""

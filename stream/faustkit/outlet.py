@@ -21,6 +21,7 @@ from stream.records import Outgoing
 
 BATCH_BYTES: Final = 512 * 1024
 REQUEST_TIMEOUT_S: Final = 10.0
+STOP_TIMEOUT_S: Final = 2.0
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 
@@ -59,7 +60,8 @@ class Outlet:
         """Disconnect; what was not acknowledged yet is not waited for."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            # It flushes first, which takes for ever without a broker.
+            await asyncio.wait({asyncio.ensure_future(producer.stop())}, timeout=STOP_TIMEOUT_S)
 
     async def send(self, records: Sequence[Outgoing]) -> None:
         """Return once the broker has all of them; those of one partition in this order."""

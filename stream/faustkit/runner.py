@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from stream.faustkit.health import HealthServer, readiness
 from stream.faustkit.outlet import Outlet
 from stream.faustkit.preflight import inspect
 
-STOP_TIMEOUT_S: Final = 20.0
+GRACE_S: Final = 5.0
+"""How long a stopping worker waits for what is on its way to the broker."""
+STOP_TIMEOUT_S: Final = 5.0
+EXIT_STUCK: Final = 3
 # mode logs for a service under the name of the module that defines its class.
 _NOISY: Final = ("faust", "mode", "aiokafka", "asyncio", "stream.faustkit.transport")
 
@@ -86,6 +90,7 @@ class _Worker:
     async def _consume(self, host: Host, traits: Any) -> None:
         app = create_app(self.job.id, self.job.kafka, data_dir=self.job.data_dir, traits=traits)
         self.job.attach(app, host)
+        grace_s = GRACE_S
         try:
             await app.start()
             self.app = app
@@ -94,19 +99,27 @@ class _Worker:
             await asyncio.wait({ended, host.failed}, return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
             if host.failed.done():
+                grace_s = 0.0
                 host.failed.result()
             raise WorkerCrashError(f"{self.job.id}: Faust stopped: {app.crash_reason!r}")
         finally:
-            await _stop(app)
+            await _stop(app, grace_s, 0 if self.signalled.is_set() else EXIT_STUCK)
 
 
-async def _stop(app: Any) -> None:
-    try:
-        await asyncio.wait_for(app.stop(), STOP_TIMEOUT_S)
-    except asyncio.TimeoutError:
-        log.warning(
-            "the app did not stop within %.0f s; what it had not committed is read again", STOP_TIMEOUT_S
-        )
+async def _stop(app: Any, grace_s: float, exit_code: int) -> None:
+    """Stop Faust, which waits for records that were begun; after ``grace_s`` they are given up."""
+    stopping = asyncio.ensure_future(app.stop())
+    await asyncio.wait({stopping}, timeout=grace_s)
+    deadline = asyncio.get_running_loop().time() + STOP_TIMEOUT_S
+    while not stopping.done():
+        app.consumer.unacked.clear()
+        await asyncio.wait({stopping}, timeout=0.2)
+        if asyncio.get_running_loop().time() > deadline:
+            # Faust swallows cancellation. Nothing unfinished was committed, so this loses nothing.
+            log.warning("Faust did not stop within %.0f s, ending the process", STOP_TIMEOUT_S)
+            logging.shutdown()
+            os._exit(exit_code)
+    stopping.result()
 
 
 def run_job(job: Job) -> None:

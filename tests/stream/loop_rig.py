@@ -49,11 +49,13 @@ rules:
 class Worker:
     """``python -m stream.cli worker --app loop`` with the rules above."""
 
-    def __init__(self, kafka: str, folder: Path, *, mode: str = "act", name: str = "worker") -> None:
+    def __init__(
+        self, kafka: str, folder: Path, *, mode: str = "act", name: str = "worker", port: int | None = None
+    ) -> None:
         rules = folder / "rules"
         rules.mkdir(exist_ok=True)
         (rules / "rig.yaml").write_text(RULES)
-        self.port = free_port()
+        self.port = port or free_port()
         argv = [
             sys.executable, "-m", "stream.cli", "worker", "--app", "loop", "--kafka", kafka, "--mode", mode,
             "--health-port", str(self.port), "--data-dir", str(folder / name), "--rules", str(rules),
