@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser import chrome
 from tests.dashboards.rig import empty_history, history, viewer
@@ -16,5 +16,6 @@ __all__ = ["browser", "empty_history", "history", "viewer"]
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One browser process for the session."""
+    expect.set_options(timeout=60_000)
     with chrome.start() as browser:
         yield browser

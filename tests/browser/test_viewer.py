@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser import chrome
 from tests.browser.chrome import Tab
-from tests.dashboards.rig import RUN, start_viewer
+from tests.dashboards.rig import RUN, ending, new_history, start_viewer
 from tests.dashboards.story import Story, insert, moment
 from tests.fixtures import free_port
 
@@ -68,17 +68,18 @@ def test_run_shows_everything(browser: Browser, viewer: str, tmp_path: Path, sch
         expect(_panel(tab, "Commands", "table").locator("td .pill")).to_have_text(["succeeded"] * 2)
 
 
-def test_new_rows_appear_by_themselves(browser: Browser, viewer: str, history: str) -> None:
+def test_new_rows_appear_by_themselves(browser: Browser, clickhouse_url: str, tmp_path: Path) -> None:
     """A step that reaches the history is drawn without a reload."""
-    story = Story("run-live", name="live", ended_ago_s=0, fault=False, steps=120, state="started")
-    story.tell(history)
-    with chrome.tab(browser, viewer) as tab:
+    story = Story("run-live", name="live", fault=False, steps=120, state="started")
+    history = new_history(clickhouse_url, story)
+    child, url = start_viewer(tmp_path / "viewer.log", history)
+    with ending(child), chrome.tab(browser, url) as tab:
         tab.open("#/d/trainwarden-run?var-run=run-live")
         loss = _panel(tab, "Loss", "stat").locator(".value")
         before = loss.text_content()
         insert(history, "train_steps", [story.step_row(120, "loss", 777.0) | {"time": moment(time.time())}])
-        expect(loss).to_have_text("777.000", timeout=30_000)
-        expect(_panel(tab, "Loss", "timeseries").locator(".legend b")).to_have_text("777", timeout=30_000)
+        expect(loss).to_have_text("777.000")
+        expect(_panel(tab, "Loss", "timeseries").locator(".legend b")).to_have_text("777")
         assert before != "777.000"
 
 
@@ -146,28 +147,20 @@ def test_keys_and_pickers(browser: Browser, viewer: str) -> None:
 def test_an_empty_history_says_what_to_do(browser: Browser, empty_history: str, tmp_path: Path) -> None:
     """Before the first run the page tells how to start one."""
     child, url = start_viewer(tmp_path / "viewer.log", empty_history)
-    try:
-        with chrome.tab(browser, url) as tab:
-            tab.open("#/d/trainwarden-run")
-            expect(tab.page.locator(".welcome")).to_contain_text("trainwarden demo")
-            tab.page.keyboard.press("f")
-            expect(_panel(tab, "Runs", "stat").locator(".value")).to_have_text("0")
-            expect(_panel(tab, "Runs", "table").locator(".message")).to_have_text(
-                "No data in this time range"
-            )
-    finally:
-        child.stop()
+    with ending(child), chrome.tab(browser, url) as tab:
+        tab.open("#/d/trainwarden-run")
+        expect(tab.page.locator(".welcome")).to_contain_text("trainwarden demo")
+        tab.page.keyboard.press("f")
+        expect(_panel(tab, "Runs", "stat").locator(".value")).to_have_text("0")
+        expect(_panel(tab, "Runs", "table").locator(".message")).to_have_text("No data in this time range")
 
 
 def test_an_absent_history_says_what_to_do(browser: Browser, tmp_path: Path) -> None:
     """While ClickHouse does not answer, a banner says so and that we try again."""
     child, url = start_viewer(tmp_path / "viewer.log", f"http://127.0.0.1:{free_port()}")
-    try:
-        with chrome.tab(browser, url) as tab:
-            tab.page.goto(f"{url}/{FLEET_PAGE}")
-            expect(tab.page.locator("#banner")).to_contain_text("does not answer", timeout=30_000)
-            expect(tab.page.locator("#banner")).to_contain_text("Trying again every 2 s")
-            # The browser itself logs each 503.
-            tab.complaints[:] = [said for said in tab.complaints if "503" not in said]
-    finally:
-        child.stop()
+    with ending(child), chrome.tab(browser, url) as tab:
+        tab.page.goto(f"{url}/{FLEET_PAGE}")
+        expect(tab.page.locator("#banner")).to_contain_text("does not answer")
+        expect(tab.page.locator("#banner")).to_contain_text("Trying again every 2 s")
+        # The browser itself logs each 503.
+        tab.complaints[:] = [said for said in tab.complaints if "503" not in said]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ def start_viewer(log: Path, clickhouse: str, host: str = "127.0.0.1") -> tuple[C
     url = f"http://127.0.0.1:{arguments['port']}"
     child.wait_until(lambda: _answers(url), f"{url}/healthz")
     return child, url
+
+
+@contextmanager
+def ending(child: Child) -> Iterator[None]:
+    """Stops the child at the end."""
+    try:
+        yield
+    finally:
+        child.stop()
 
 
 def _answers(url: str) -> bool:

@@ -57,6 +57,7 @@ class Page {
     for (const panel of this.panels) panel.destroy();
     this.board = board;
     this.annotations = [];
+    this.view = null; // the panels wait until this dashboard's variables are known
     document.title = `${board.title} · Trainwarden`;
     const drawn = board.panels.filter(({ type }) => type !== "row");
     drawn.sort((a, b) => a.gridPos.y - b.gridPos.y || a.gridPos.x - b.gridPos.x);
