@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stream.cli.options import FOUND, AsJson, ClickHouse, Kafka, clickhouse_of, kafka_of
+from stream.cli.options import FOUND, AsJson, ClickHouse, Kafka, clickhouse_of, fail, kafka_of
 
 topics = typer.Typer(help="Kafka topics: what is needed, and create it.", no_args_is_help=True)
 database = typer.Typer(help="The history in ClickHouse.", no_args_is_help=True)
@@ -88,12 +88,16 @@ def build(
     check: Annotated[bool, typer.Option(help="Write nothing; exit 1 if a file is not fresh.")] = False,
 ) -> None:
     """Write the dashboards' JSON from their builders (needs a checkout and the extra `dashboards`)."""
-    from dashboards import build as builder
-
-    if check:
-        stale = builder.check(out)
-        for path in stale:
-            typer.echo(f"not fresh: {path}")
-        raise typer.Exit(FOUND if stale else 0)
-    for path in builder.build(out):
-        typer.echo(path)
+    try:
+        from dashboards import build as builder
+    except ImportError as error:
+        fail(str(error))
+    folder = out or builder.GENERATED
+    if not check:
+        for path in builder.build(folder):
+            typer.echo(path)
+        return
+    problems = builder.check(folder)
+    for problem in problems:
+        typer.echo(problem)
+    raise typer.Exit(FOUND if problems else 0)
