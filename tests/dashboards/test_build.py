@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-if sys.version_info < (3, 11):
+if int(platform.python_version_tuple()[1]) < 11:
     pytest.skip("the dashboards' SDK needs Python 3.11", allow_module_level=True)
 
 from dashboards import build, fleet, run

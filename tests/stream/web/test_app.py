@@ -6,6 +6,7 @@ import gzip
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -20,12 +21,14 @@ EVERYTHING = {"var-run": RUN, "var-attempt": "$__all", "var-rank": "$__all", "fr
 LOSS = {"dashboard": "trainwarden-run", "panel": "11", "ref": "A", **EVERYTHING}
 
 
-def _get(viewer: str, path: str, headers: dict[str, str] | None = None, **query: str) -> Answer:
-    return http_request("GET", f"{viewer}{path}?{urlencode(query)}", headers=headers)
+def _get(
+    viewer: str, path: str, query: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+) -> Answer:
+    return http_request("GET", f"{viewer}{path}?{urlencode(query or {})}", headers=headers)
 
 
 def _json(viewer: str, path: str, **query: str) -> Any:
-    answer = _get(viewer, path, **query)
+    answer = _get(viewer, path, query)
     assert answer.status == 200, answer.body.decode()
     return json.loads(answer.body)
 
@@ -54,14 +57,14 @@ def test_a_panel_gives_its_frame(viewer: str) -> None:
 def test_an_unchanged_answer_costs_nothing(viewer: str) -> None:
     """With the tag of the last answer, an equal one is 304 without a body."""
     query = {"dashboard": "trainwarden-run", "panel": "2", "ref": "A", **EVERYTHING}
-    first = _get(viewer, "/api/query", **query)
-    again = _get(viewer, "/api/query", {"If-None-Match": first.headers["etag"]}, **query)
+    first = _get(viewer, "/api/query", query)
+    again = _get(viewer, "/api/query", query, {"If-None-Match": first.headers["etag"]})
     assert (again.status, again.body) == (304, b"")
 
 
 def test_large_answers_are_compressed(viewer: str) -> None:
     """The page's JavaScript asks for gzip and gets it."""
-    answer = _get(viewer, "/api/dashboards/trainwarden-run", {"Accept-Encoding": "gzip"})
+    answer = _get(viewer, "/api/dashboards/trainwarden-run", headers={"Accept-Encoding": "gzip"})
     assert answer.headers["content-encoding"] == "gzip"
     assert json.loads(gzip.decompress(answer.body))["uid"] == "trainwarden-run"
 
@@ -118,7 +121,7 @@ def test_bad_requests_are_told_so(
     viewer: str, path: str, query: dict[str, str], status: int, message: str
 ) -> None:
     """One clear error, as JSON."""
-    answer = _get(viewer, path, **query)
+    answer = _get(viewer, path, query)
     assert answer.status == status
     assert message in json.loads(answer.body)["error"]
 
@@ -151,7 +154,7 @@ def test_sql_of_the_browser_is_ignored(viewer: str) -> None:
 )  # fmt: skip
 def test_foreign_hosts_are_refused(viewer: str, host: str, status: int) -> None:
     """A name elsewhere that was made to lead to the loopback reads nothing (DNS rebinding)."""
-    answer = _get(viewer, "/api/dashboards", {"Host": host})
+    answer = _get(viewer, "/api/dashboards", headers={"Host": host})
     assert answer.status == status
     if status == 421:
         assert b"Host: expected localhost or 127.0.0.1, got" in answer.body
@@ -159,7 +162,7 @@ def test_foreign_hosts_are_refused(viewer: str, host: str, status: int) -> None:
 
 def test_other_sites_are_refused(viewer: str) -> None:
     """A page of another site cannot make the browser ask us."""
-    answer = _get(viewer, "/api/dashboards", {"Sec-Fetch-Site": "cross-site"})
+    answer = _get(viewer, "/api/dashboards", headers={"Sec-Fetch-Site": "cross-site"})
     assert (answer.status, answer.body) == (403, b"another site may not read this history\n")
 
 
