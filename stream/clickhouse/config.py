@@ -60,6 +60,9 @@ def prepare_store(store: Path) -> None:
     metadata = store / "metadata"
     metadata.mkdir(parents=True, exist_ok=True)
     described = metadata / "default.sql"
+    link = metadata / "default"
+    if link.is_symlink():
+        link.unlink()  # the engine makes it anew; finding it, it attaches the database twice and aborts
     if not described.exists():
         written = described.with_suffix(".new")
         written.write_text(f"ATTACH DATABASE _ UUID '{uuid.uuid4()}'\nENGINE = Atomic\n")
