@@ -21,6 +21,7 @@ _session: Session | None = None
 _handlers: dict[str, Callable[[Command], Any]] = {}
 _tunables: dict[str, Tunable] = {}
 _watching = False
+_abandoned: Session | None = None
 
 
 def init(
@@ -80,7 +81,7 @@ def step(
     session = _session
     if session is not None:
         if metrics is not None:
-            values = {**metrics, **values}
+            values = session.merged(metrics, values)
         if step is None:
             step = values.pop("step", None)
         session.step(step, epoch, values)
@@ -90,14 +91,14 @@ def eval(step: int | None = None, metrics: Mapping[str, Any] | None = None, /, *
     """Scalars of an evaluation, at ``step`` or at the step of the last ``step()``."""
     session = _session
     if session is not None:
-        _send(session, "train.eval", step, {**(metrics or {}), **values})
+        _send(session, "train.eval", step, metrics, values)
 
 
 def event(name: str, attributes: Mapping[str, Any] | None = None, /, **values: Any) -> None:
     """An event of your own, under your own name."""
     session = _session
     if session is not None:
-        _send(session, str(name), None, {**(attributes or {}), **values})
+        _send(session, str(name), None, attributes, values)
 
 
 def log(message: object, /, level: int = 20, **values: Any) -> None:
@@ -126,11 +127,14 @@ def checkpoint(step: int | None, path: object, kind: str = "regular") -> Checkpo
         check(path); ckpt.verified(checksum="sha256:...")
     """
     session = _session
-    if session is None:
-        from emitter.checkpoints.spans import NoCheckpoint
+    if session is not None:
+        from emitter._guard import guard
 
-        return NoCheckpoint()
-    return session.checkpoint(step, path, kind)
+        with guard:
+            return session.checkpoint(step, path, kind)
+    from emitter.checkpoints.spans import NoCheckpoint
+
+    return NoCheckpoint()
 
 
 def on(action: str) -> Callable[[HandlerT], HandlerT]:
@@ -176,16 +180,21 @@ def shutdown() -> None:
         session.close()
 
 
-def _send(session: Session, name: str, step: int | None, values: Mapping[str, Any]) -> None:
+def _send(
+    session: Session, name: str, step: int | None, given: Mapping[str, Any] | None, values: dict[str, Any]
+) -> None:
     from emitter._guard import guard
 
     with guard:
-        session.offer(name, values, step=session.at_step() if step is None else step)
+        merged = values if given is None else session.merged(given, values)
+        session.offer(name, merged, step=session.at_step() if step is None else step)
 
 
 def _forked() -> None:
     """In a forked child: inert until it calls ``init`` itself."""
-    global _session
+    global _session, _abandoned
     session, _session = _session, None
     if session is not None:
+        # Kept: its sockets and its event loop are the parent's, and must not be torn down from here.
+        _abandoned = session
         session.abandon()

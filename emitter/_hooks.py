@@ -98,7 +98,8 @@ class Hooks:
         signal.signal(signal.SIGTERM, self._on_signal)
 
         def restore() -> None:
-            if signal.getsignal(signal.SIGTERM) == self._on_signal:
+            main = threading.current_thread() is threading.main_thread()
+            if main and signal.getsignal(signal.SIGTERM) == self._on_signal:
                 signal.signal(signal.SIGTERM, old)
 
         self._removers.append(restore)

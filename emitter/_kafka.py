@@ -80,8 +80,16 @@ class KafkaLink:
                 self._task = self._loop.create_task(self._keep_trying())
                 self._loop.run_until_complete(self._task)
         finally:
-            self._loop.close()
+            self._sweep()
             _quiet.done()
+
+    def _sweep(self) -> None:
+        """Connections that were being opened when the end came leave tasks behind."""
+        tasks = asyncio.all_tasks(self._loop)
+        for task in tasks:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.close()
 
     async def _keep_trying(self) -> None:
         wait_s = FIRST_WAIT_S

@@ -13,6 +13,7 @@ from emitter._records import Item, Span
 QUEUE_FULL: Final = "queue_full"
 NO_ENDPOINT: Final = "no_endpoint"
 REFUSED: Final = "refused"
+UNDELIVERED: Final = "undelivered"
 BAD_VALUE: Final = "bad_value"
 
 RESERVE: Final = 1024
@@ -31,6 +32,7 @@ class Queue:
         self.spans: deque[Span] = deque()
         self.sequence = itertools.count()
         self.wake = threading.Event()
+        self.totals: dict[str, int] = {}
         self._lost: dict[str, int] = {}
         # Reentrant: a signal handler may interrupt the thread that holds it.
         self._lock = threading.RLock()
@@ -64,7 +66,8 @@ class Queue:
     def lose(self, reason: str, count: int = 1) -> None:
         """Count a loss; it is reported when the line is back."""
         with self._lock:
-            self._lost[reason] = self._lost.get(reason, 0) + count
+            for counts in (self._lost, self.totals):
+                counts[reason] = counts.get(reason, 0) + count
 
     def take_losses(self) -> dict[str, int]:
         """Losses since the last call, by reason."""

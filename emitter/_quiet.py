@@ -1,12 +1,15 @@
-"""Keeps the log noise of libraries that work for us out of the trainer's output.
+"""Keeps libraries that work for us from being noticed in the trainer.
 
 A dead endpoint makes exporters and Kafka clients log again and again. We say it once ourselves, so what
-they log *from our threads* is dropped; the trainer's own use of the same libraries is not touched.
+they log *from our threads* is dropped; the trainer's own use of the same libraries is not touched. They
+also draw from the global ``random``, which would make a seeded training run differ from one without us.
 """
 
 from __future__ import annotations
 
 import logging
+import random
+import sys
 import threading
 
 _ours: set[int] = set()
@@ -19,6 +22,7 @@ class _OwnThreads(logging.Filter):
 
 
 _filter = _OwnThreads()
+_chance = random.Random()
 
 
 def ours() -> None:
@@ -37,7 +41,11 @@ def done() -> None:
 
 
 def quiet(*prefixes: str) -> None:
-    """Filter the loggers under these names. Filters are not inherited, so each one gets it."""
-    names = [name for name in logging.root.manager.loggerDict if name.startswith(prefixes)]
-    for name in [*names, *prefixes]:
-        logging.getLogger(name).addFilter(_filter)
+    """Tame what is loaded under these names."""
+    for name in [*logging.root.manager.loggerDict, *prefixes]:
+        # Filters are not inherited, so each logger gets it.
+        if name.startswith(prefixes):
+            logging.getLogger(name).addFilter(_filter)
+    for name, module in list(sys.modules.items()):
+        if name.startswith(prefixes) and getattr(module, "random", None) is random:
+            module.random = _chance  # type: ignore[attr-defined]

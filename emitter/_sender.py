@@ -10,7 +10,7 @@ from emitter import _quiet
 from emitter._clock import Clock
 from emitter._guard import guard, logger
 from emitter._line import Line
-from emitter._queue import BAD_VALUE, NO_ENDPOINT, REFUSED, Queue
+from emitter._queue import BAD_VALUE, NO_ENDPOINT, REFUSED, UNDELIVERED, Queue
 from emitter._records import Exporter, Fate, Item, Log, Outcome, Span
 from emitter._settings import Settings
 from emitter._values import Attribute, clip, flatten, scalar
@@ -56,7 +56,9 @@ class Sender:
             self._thread.join(timeout_s)
         left = len(self._queue.items) + len(self._queue.spans) + len(self._held) + len(self._held_spans)
         if left:
-            logger.warning("%d telemetry records could not be delivered before the end", left)
+            self._queue.lose(UNDELIVERED, left)
+            reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self._queue.totals.items()))
+            logger.warning("telemetry was lost in this session: %s", reasons)
         if self._exporter is not None:
             self._exporter.close()
 

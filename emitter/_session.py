@@ -10,9 +10,10 @@ from typing import Any
 
 from emitter import _parts
 from emitter._clock import Clock
+from emitter._exits import Restart
 from emitter._guard import guard
 from emitter._hooks import Hooks
-from emitter._queue import QUEUE_FULL, Queue
+from emitter._queue import BAD_VALUE, QUEUE_FULL, Queue
 from emitter._ranks import Identity
 from emitter._records import ERROR, FATAL, Exporter
 from emitter._sender import Sender
@@ -61,6 +62,7 @@ class Session:
         self._urgent = False
         self._phases: list[str] = []
         self._exit: tuple[object, int] | None = None
+        self._restarting = False
         self._ending: dict[str, Any] = {}
         self.exporter = exporter or _parts.exporter(settings, identity, self.node)
         self.sender = Sender(self.queue, self.exporter, self.clock, settings, self.pulse)
@@ -118,6 +120,14 @@ class Session:
         """Any other record, its values read now where the caller may change them."""
         taken = {str(key): snapshot(value) for key, value in values.items()}
         self.queue.offer(self._monotonic_ns(), name, taken, **more)
+
+    def merged(self, given: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        """Both, the named values winning; what is no mapping is counted and left out."""
+        try:
+            return {**given, **values}
+        except Exception:  # noqa: BLE001 - whatever was passed, it must not end the loop
+            self.queue.lose(BAD_VALUE)
+            return values
 
     def log(self, body: str, severity: int, values: Mapping[str, Any]) -> None:
         """A ``train.log`` record at the step we are at."""
@@ -188,7 +198,7 @@ class Session:
 
     def exiting(self, code: object) -> None:
         """Remember the exit code; a later step shows that the exit was caught."""
-        self._exit = (code, self._count)
+        self._exit, self._restarting = (code, self._count), False
 
     def signalled(self, number: int, *, deadly: bool) -> None:
         """A signal asks the process to end; if nobody else handles it, this is the last chance to send."""
@@ -239,7 +249,8 @@ class Session:
     def _exit_outcome(self) -> dict[str, Any]:
         code = self._exit[0] if self._exit and self._exit[1] == self._count else None
         number = 0 if code is None else code if isinstance(code, int) else 1
-        state = events.FINISHED if number == 0 else events.FAILED
+        failed = events.KILLED if self._restarting else events.FAILED
+        state = failed if number else events.FINISHED
         return {events.LIFECYCLE_STATE: state, events.EXIT_CODE: number}
 
     def _boundary(self) -> None:
@@ -249,6 +260,7 @@ class Session:
                 self.commander.boundary(self.at_step())
         except SystemExit as error:
             self.exiting(error.code)
+            self._restarting = isinstance(error, Restart)
             raise
         finally:
             # What commands took is not time of a step.

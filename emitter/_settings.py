@@ -67,8 +67,10 @@ def _flag(value: Any) -> bool:
 def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [word.strip() for word in value.split(",") if word.strip()]
-    if isinstance(value, Mapping) or not all(isinstance(word, str) for word in value):
-        raise ValueError("names separated by commas, or a sequence of them")
+    if not isinstance(value, (list, tuple, set, frozenset)) or not all(
+        isinstance(word, str) for word in value
+    ):
+        raise ValueError("names separated by commas, or a list of them")
     return tuple(value)
 
 
@@ -230,3 +232,13 @@ def from_environment(
 
 def _wish(error: Exception) -> str:
     return "JSON" if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+def table() -> str:
+    """The settings as a Markdown table, for docs/emitter.md."""
+    lines = ["| argument | environment | default | meaning |", "|---|---|---|---|"]
+    for row in fields(Settings):
+        names = ", ".join(f"`{name}`" for name in row.metadata["env"])
+        default = "" if row.default is None else f"`{row.default}`"
+        lines.append(f"| `{row.name}` | {names} | {default} | {row.metadata['doc']} |")
+    return "\n".join(lines) + "\n"

@@ -120,7 +120,7 @@ def _fit(value: int) -> int | float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _in_host_memory(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from types import TracebackType
@@ -11,7 +12,7 @@ from emitter._clock import Clock
 from emitter._guard import guard
 from emitter._queue import Queue
 from emitter._records import Span
-from emitter._values import clip
+from emitter._values import clip, scalar
 from emitter.vocabulary import attributes, events
 
 
@@ -33,8 +34,8 @@ class Checkpoint:
             events.CHECKPOINT_KIND: kind,
             events.CHECKPOINT_VERIFIED: False,
         }
-        if step is not None:
-            self._attributes |= {events.CHECKPOINT_STEP: step, attributes.STEP: step}
+        self._set(events.CHECKPOINT_STEP, step)
+        self._set(attributes.STEP, step)
         self._trace, self._id = _random_id(16), _random_id(8)
         self._start_ns = self._mark_ns = clock.unix_ns()
 
@@ -44,15 +45,13 @@ class Checkpoint:
 
     def written(self, *, bytes: int | None = None) -> None:
         """The files are complete; ``bytes`` is their size."""
-        if bytes is not None:
-            self._attributes[events.CHECKPOINT_BYTES] = int(bytes)
+        self._set(events.CHECKPOINT_BYTES, bytes)
         self._part(events.CHECKPOINT_WRITE)
 
     def verified(self, *, checksum: str | None = None) -> None:
         """The files were read back and are right."""
         self._attributes[events.CHECKPOINT_VERIFIED] = True
-        if checksum is not None:
-            self._attributes[events.CHECKPOINT_CHECKSUM] = str(checksum)
+        self._set(events.CHECKPOINT_CHECKSUM, checksum)
         self._part(events.CHECKPOINT_VERIFY)
 
     def __enter__(self) -> Checkpoint:
@@ -77,6 +76,12 @@ class Checkpoint:
             self._span(events.CHECKPOINT_SAVE, self._id, None, self._start_ns, failure)
             self._busy(False)
             self._queue.wake.set()
+
+    def _set(self, name: str, value: Any) -> None:
+        """A value that cannot be read is left out: the checkpoint itself goes on."""
+        with contextlib.suppress(Exception):
+            if value is not None:
+                self._attributes[name] = scalar(value)
 
     def _part(self, name: str) -> None:
         with guard:

@@ -41,13 +41,16 @@ class Sampler:
 
     def _run(self) -> None:
         _quiet.ours()
-        while not self._stop.is_set():
-            with guard:
-                self.once()
-            self._stop.wait(self._every_s)
-        if self._gpu is not None:
-            with guard:
-                self._gpu.close()
+        try:
+            while not self._stop.is_set():
+                with guard:
+                    self.once()
+                self._stop.wait(self._every_s)
+            if self._gpu is not None:
+                with guard:
+                    self._gpu.close()
+        finally:
+            _quiet.done()
 
     def _offer(self, values: dict[str, float]) -> None:
         self._queue.offer(self._clock.monotonic_ns(), events.RESOURCE, values)

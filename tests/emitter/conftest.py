@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,15 @@ def captured(clock: ManualClock) -> Iterator[Captured]:
 def receiver() -> Iterator[Receiver]:
     with Receiver() as found:
         yield found
+
+
+@pytest.fixture
+def stack_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str, str]], None]:
+    """Write a stack.json of a stack that runs as this process."""
+
+    def write(endpoints: dict[str, str]) -> None:
+        monkeypatch.setenv("TRAINWARDEN_DATA_DIR", str(tmp_path))
+        content = {"ready": True, "endpoints": endpoints, "pids": {"up": os.getpid()}}
+        (tmp_path / "stack.json").write_text(json.dumps(content))
+
+    return write

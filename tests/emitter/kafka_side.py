@@ -40,12 +40,15 @@ async def _send(bootstrap: str, topic: str, messages: tuple[Command | Ack, ...])
         await producer.stop()
 
 
-def acks_until(bootstrap: str, run: str, final: int = 1, timeout: float = 60.0) -> list[Ack]:
-    """The run's acknowledgements, once so many of them are final."""
+def acks_until(
+    bootstrap: str, run: str, final: int = 1, *, command: Command | None = None, timeout: float = 60.0
+) -> list[Ack]:
+    """The run's acknowledgements, once so many of them are final, those of one command where given."""
 
     def enough(records: list[Any]) -> bool:
         found = [commands.decode_ack(record.value) for record in records]
-        return sum(ack.state in commands.FINAL_STATES for ack in found) >= final
+        ended = [ack for ack in found if ack.state in commands.FINAL_STATES]
+        return sum(command is None or ack.command == command.id for ack in ended) >= final
 
     records = read_topic(
         bootstrap, topics.REMEDIATION_ACKS, enough, lambda record: record.key == run.encode(), timeout
