@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -71,4 +70,7 @@ def _has(value: Any) -> bool:
 
 
 _CONVERT: Final[Mapping[str, Callable[[Any], Any]]] = {"number": as_float, "text": _text, "has": _has}
-_MISSING: Final[Mapping[str, Any]] = {"number": math.nan, "text": "", "has": False}
+NO_NUMBER: Final = float("nan")
+"""The very object that stands for an optional number that is not there."""
+
+_MISSING: Final[Mapping[str, Any]] = {"number": NO_NUMBER, "text": "", "has": False}

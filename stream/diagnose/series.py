@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from stream.diagnose.reading import Groups, Read
+from stream.diagnose.reading import NO_NUMBER, Groups, Read
 from stream.events import Event, Resource
 from stream.rulelang.model import Program, Rule
 from stream.rulelang.windows import Window
@@ -82,7 +82,11 @@ class Series:
     def evidence(self) -> dict[str, Any]:
         """What the rule names, as it is at the sample that was judged last."""
         program = self.plan.program
-        found = {name: self.slots[index] for name, index in program.shown.items()}
+        found = {
+            name: self.slots[index]
+            for name, index in program.shown.items()
+            if self.slots[index] is not NO_NUMBER and self.slots[index] != ""
+        }
         found.update(zip(program.names, program.values(self.slots, self.windows), strict=True))
         return {
             name: value[:TEXT_LIMIT] if isinstance(value, str) else value for name, value in found.items()
@@ -103,7 +107,8 @@ class Series:
             self.reset()
             self._learn(event.time)
             return False
-        return event.time - self.last_match >= self.plan.keep_ns
+        keep_ns = self.plan.keep_ns
+        return not keep_ns or event.time - self.last_match >= keep_ns
 
     def ended(self, event: Event) -> None:
         """The diagnosis was closed by this calm sample: learn from samples again."""

@@ -59,11 +59,17 @@ def _parse(text: str) -> ast.expr:
             # The parentheses let an expression go over several lines; they shift the first by one.
             return ast.parse(f"({text}\n)", mode="eval").body
     except SyntaxError as error:
-        line, column = max(error.lineno or 1, 1), max((error.offset or 2) - 1, 0)
-        column -= 1 if line == 1 else 0
-        raise ExpressionError(line, max(column, 0), f"not an expression: {error.msg}") from None
+        raise ExpressionError(*_where(text, error), f"not an expression: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise ExpressionError(1, 0, f"not an expression: {error or 'nested too deep'}") from None
+
+
+def _where(text: str, error: SyntaxError) -> tuple[int, int]:
+    lines = text.split("\n")
+    line, column = max(error.lineno or 1, 1), max((error.offset or 2) - 1, 0)
+    if line > len(lines):
+        return len(lines), len(lines[-1])
+    return line, max(column - 1, 0) if line == 1 else column
 
 
 class _Checker:

@@ -9,7 +9,7 @@ from typing import Final
 
 from stream.rulelang import expressions, generate, places
 from stream.rulelang.errors import guess
-from stream.rulelang.fields import EVENTS, RESERVED, Field, group
+from stream.rulelang.fields import EVENTS, RESERVED, SHOWN, Field, group
 from stream.rulelang.functions import BOOL, NAMES
 from stream.rulelang.model import LogMatch, Program, WindowSpec
 from stream.rulelang.reader import Reader
@@ -40,6 +40,7 @@ def read_program(
         reader.fail(reader.node.values["clear_when"], "`clear_when` is not supported yet for log rules")
     scope.used |= {name for name in summary.names if name in scope.lets or name in scope.params}
     _unused(reader, scope, in_where)
+    _show_fields(scope, summary)
     return _compile(scope, lets, where, when or _ALWAYS, clear), dict(scope.params)
 
 
@@ -131,10 +132,22 @@ def _compile(
     )
 
 
+def _show_fields(scope: Scope, summary: Template) -> None:
+    """Fields that only the summary names are read too, but a record without them is still a sample."""
+    for name in summary.names:
+        if name not in scope.fields or name in SHOWN:
+            continue
+        scope.used.add(name)
+        slot = scope.fields[name].slot
+        if slot not in scope.slots:
+            scope.optional.add(slot.name)
+            scope.slot(slot)
+
+
 def _shown(scope: Scope) -> MappingOf[str, int]:
-    """Fields that ``let`` and ``when`` read, by name, with their slots: they belong into the evidence."""
+    """The fields a rule reads, by name, with their slots: they belong into the evidence."""
     return {
         name: scope.slot(scope.fields[name].slot)
         for name in sorted(scope.used)
-        if name in scope.fields and scope.fields[name].slot.place in ("value", "group")
+        if name in scope.fields and name not in SHOWN
     }

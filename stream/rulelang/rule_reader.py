@@ -134,7 +134,7 @@ def _check_names(reader: Reader, text: Scalar | None, rule: Rule) -> None:
     """Every name a summary shows must be known to the rule."""
     known = {*fields.SHOWN, *rule.params}
     if rule.program is not None:
-        known |= {*rule.program.names, *rule.program.shown}
+        known |= {*rule.program.names, *fields.EVENTS[rule.on]}
     known |= {*rule.log.groups, "text"} if rule.log else set()
     known |= {"silent"} if rule.absent else set()
     if text is None or (rule.program is None and rule.absent is None):
