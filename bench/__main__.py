@@ -1,0 +1,44 @@
+"""``make bench``: run the measurements, print one table, write JSON with ``--json FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.row import Row
+
+NAMES = ("import_time", "step_call", "engine", "history_insert")
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table("what", "ours", "peer", "ratio", "must hold", title="Trainwarden bench")
+    for row in rows:
+        ours, peer = (f"{value:,.4g} {row.unit}" for value in (row.ours, row.peer))
+        table.add_row(row.what, ours, f"{peer} ({row.peer_name})", f"{row.ratio:.3g}", row.target)
+    return table
+
+
+def main() -> None:
+    """Run all measurements, or the named ones."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*NAMES, []], default=[], help="which; all by default")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    console = Console()
+    for name in options.names or NAMES:
+        with console.status(f"measuring {name} ..."):
+            rows += importlib.import_module(f"bench.{name}").measure()
+    console.print(_table(rows))
+    if options.json:
+        options.json.write_text(json.dumps([{**asdict(row), "ratio": row.ratio} for row in rows], indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Rows per second into the embedded ClickHouse through the sink's writer, against a raw Arrow insert.
+
+Both go over HTTP to the same endpoint process, 10,000 rows of train_steps at a time, batches prebuilt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+
+from bench.row import Row
+from stream.history import connect
+from stream.history.migrate import migrate
+from stream.sink.writer import Writer
+
+_ROWS = 10_000
+_BATCHES = 30
+
+
+@contextlib.contextmanager
+def _endpoint() -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [
+            sys.executable,
+            "-m",
+            "stream.cli",
+            "-q",
+            "clickhouse",
+            "--data-dir",
+            folder,
+            "--port",
+            str(port),
+        ]
+        child = subprocess.Popen(command)
+        try:
+            _wait(url)
+            yield url
+        finally:
+            os.kill(child.pid, signal.SIGTERM)
+            child.wait(30)
+
+
+def _wait(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/ping", timeout=1):
+                return
+        except (OSError, urllib.error.URLError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _rows(batch: int) -> pa.Table:
+    base = 1_700_000_000_000_000_000 + batch * _ROWS * 10**6
+    index = range(_ROWS)
+
+    def text(value: str) -> pa.Array:
+        return pa.array([value] * _ROWS).dictionary_encode()
+
+    return pa.table(
+        {
+            "run": text("bench"),
+            "attempt": pa.array([0] * _ROWS, pa.uint16()),
+            "rank": pa.array([i % 64 for i in index], pa.int32()),
+            "time": pa.array([base + i * 10**6 for i in index], pa.timestamp("ns", "UTC")),
+            "step": pa.array([batch * _ROWS + i for i in index], pa.int64()),
+            "name": text("loss"),
+            "value": pa.array([2.0 + (i * 7919 % 1000) / 1e4 for i in index], pa.float64()),
+            "emitter": text("e1"),
+            "seq": pa.array([batch * _ROWS + i for i in index], pa.int64()),
+        }
+    )
+
+
+def _rate(insert: Callable[[int, pa.Table], object], first: int) -> float:
+    batches = [(first + number, _rows(first + number)) for number in range(_BATCHES)]
+    start = time.perf_counter()
+    for number, rows in batches:
+        insert(number, rows)
+    return _BATCHES * _ROWS / (time.perf_counter() - start)
+
+
+def measure() -> list[Row]:
+    """The writer with its tokens and roll-ups, against insert_arrow into a table without any."""
+    with _endpoint() as url:
+        migrate(url)
+        writer, client = Writer(url), connect(url)
+        client.command("CREATE TABLE raw AS train_steps ENGINE = MergeTree ORDER BY (run, name, rank, time)")
+        ours = _rate(lambda number, rows: writer.insert("train_steps", rows, str(number)), 0)
+        peer = _rate(lambda number, rows: client.insert_arrow("raw", rows), _BATCHES)
+        writer.close()
+        client.close()
+    return [Row("history insert, 10,000-row batches", ours, peer, "rows/s", "raw insert_arrow", ">= 0.4x")]
