@@ -104,9 +104,9 @@ def _across(packs: Iterable[Pack]) -> list[RuleError]:
             _error(rule, f'inhibited_by names no rule "{one}"{guess(one, first)}') for one in unknown
         )
     if not errors:
-        ordered = causes_first(rules)
+        ordered = {rule.id for rule in causes_first(rules)}
         errors.extend(
-            _error(rule, "inhibited_by goes round in a circle") for rule in rules if rule not in ordered
+            _error(rule, "inhibited_by goes round in a circle") for rule in rules if rule.id not in ordered
         )
     return errors
 

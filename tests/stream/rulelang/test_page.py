@@ -28,7 +28,8 @@ def test_the_tables_of_functions_are_the_functions() -> None:
 
 def test_the_keys_of_the_page_are_known_to_the_loader() -> None:
     """Each key of the table is accepted or refused for its value, never as unknown."""
-    text = "pack: a\nrules:\n  - id: a\n    category: milestone\n    summary: x\n    on: train.step\n    when: loss > 1\n"
+    text = "pack: a\nrules:\n  - id: a\n    category: milestone\n    summary: x\n"
+    text += "    on: train.step\n    when: loss > 1\n"
     keys = [key.strip("` ") for cell in _table("key") for key in cell.split(",")]
     assert len(keys) > 20
     for key in keys:
