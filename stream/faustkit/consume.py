@@ -24,23 +24,29 @@ class Host:
     def __init__(self, outlet: Outlet) -> None:
         self.outlet = outlet
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._outboxes: dict[Handle, Outbox] = {}
 
     def fail(self, error: BaseException) -> None:
         """Stop the worker; ``stream.worker.run`` raises this error."""
         if not self.failed.done():
             self.failed.set_exception(error)
 
+    async def close(self) -> None:
+        """End the flushing of all agents."""
+        for outbox in self._outboxes.values():
+            await outbox.close()
+
     async def consume(self, stream: Any, stage: str, handle: Handle) -> None:
         """Read a Faust stream for ever. Nothing is acknowledged before its results are on the broker."""
-        outbox, limit = Outbox(self.outlet, self.fail), Limit()
+        # Faust may start an agent anew; what its handler has made already must still go out.
+        outbox, limit = self._outboxes.setdefault(handle, Outbox(self.outlet, self.fail)), Limit()
         try:
             async for event in stream.noack().events():
-                await outbox.put(event, attempt(incoming(event.message), stage, handle, limit))
+                await outbox.room()
+                outbox.put(event, attempt(incoming(event.message), stage, handle, limit))
         except DeadLetterLimitError as error:
             self.fail(error)
             await asyncio.Event().wait()
-        finally:
-            await outbox.close()
 
 
 def attempt(record: Incoming, stage: str, handle: Handle, limit: Limit) -> Sequence[Outgoing]:

@@ -25,15 +25,20 @@ class Outbox:
     ) -> None:
         self._outlet = outlet
         self._fail = fail
-        self._waiting: asyncio.Queue[tuple[Any, Sequence[Outgoing]]] = asyncio.Queue(capacity)
+        self._room = asyncio.Semaphore(capacity)
+        self._waiting: asyncio.Queue[tuple[Any, Sequence[Outgoing]]] = asyncio.Queue()
         self._flusher: asyncio.Task[None] | None = None
 
-    async def put(self, event: Any, records: Sequence[Outgoing]) -> None:
-        """Hand over a Faust event and its results; waits while too much is under way."""
+    async def room(self) -> None:
+        """Wait while too much is under way. Before the record is handled, so that ``put`` never waits."""
+        await self._room.acquire()
+
+    def put(self, event: Any, records: Sequence[Outgoing]) -> None:
+        """Hand over a Faust event and its results. Once for each ``room``."""
         if self._flusher is None:
             self._flusher = asyncio.get_running_loop().create_task(self._flush_forever())
             self._flusher.add_done_callback(self._ended)
-        await self._waiting.put((event, records))
+        self._waiting.put_nowait((event, records))
 
     async def close(self) -> None:
         """Stop flushing; what was not flushed stays unacknowledged and is read again."""
@@ -53,3 +58,4 @@ class Outbox:
             await self._outlet.send([record for _, records in taken for record in records])
             for event, _ in taken:
                 event.ack()
+                self._room.release()

@@ -83,7 +83,11 @@ class _Worker:
         outlet = Outlet(self.job.kafka, site.partitions)
         await outlet.start()
         try:
-            await self._consume(Host(outlet), site.traits)
+            host = Host(outlet)
+            try:
+                await self._consume(host, site.traits)
+            finally:
+                await host.close()
         finally:
             await outlet.stop()
 

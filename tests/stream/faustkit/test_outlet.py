@@ -92,7 +92,8 @@ def test_nothing_is_acknowledged_while_the_broker_does_not_answer(
         await outlet.start()
         outbox, event = Outbox(outlet, failures.append), Event()
         child.process.send_signal(signal.SIGSTOP)
-        await outbox.put(event, [Outgoing(vocabulary.TRAIN_DIAGNOSES, b"v", b"k")])
+        await outbox.room()
+        outbox.put(event, [Outgoing(vocabulary.TRAIN_DIAGNOSES, b"v", b"k")])
 
         async def complained() -> bool:
             return "did not take 1 records" in caplog.text and "nothing is lost" in caplog.text
@@ -124,7 +125,8 @@ def test_a_flush_that_cannot_work_stops_the_worker(broker: str) -> None:
         outlet, failures = Outlet(broker, 2), list[BaseException]()
         await outlet.start()
         outbox, event = Outbox(outlet, failures.append), Event()
-        await outbox.put(event, [Outgoing("no.such.topic", b"v", b"k")])
+        await outbox.room()
+        outbox.put(event, [Outgoing("no.such.topic", b"v", b"k")])
 
         async def failed() -> bool:
             return bool(failures)
@@ -136,3 +138,36 @@ def test_a_flush_that_cannot_work_stops_the_worker(broker: str) -> None:
         return failures
 
     assert [type(error) for error in asyncio.run(scenario())] == [KeyError]
+
+
+def test_an_outbox_holds_no_more_than_it_may() -> None:
+    """Reading stops while the broker is slow, and goes on with each acknowledgement."""
+
+    class Slow:
+        def __init__(self) -> None:
+            self.gate = asyncio.Event()
+
+        async def send(self, records: object) -> None:
+            await self.gate.wait()
+
+    async def scenario() -> None:
+        slow = Slow()
+        outbox = Outbox(slow, pytest.fail, capacity=2)  # type: ignore[arg-type]
+        events = [Event(), Event(), Event()]
+        for event in events[:2]:
+            await outbox.room()
+            outbox.put(event, [])
+        third = asyncio.ensure_future(outbox.room())
+        await asyncio.sleep(0)
+        assert not third.done()
+        slow.gate.set()
+        await asyncio.wait_for(third, 30)
+        outbox.put(events[2], [])
+
+        async def all_acked() -> bool:
+            return all(event.acked for event in events)
+
+        await until(all_acked, "all acknowledgements")
+        await outbox.close()
+
+    asyncio.run(scenario())
