@@ -1,4 +1,4 @@
-"""``logging`` -> ``train.log``: a handler on the root logger, INFO and above. Levels are left as they are."""
+"""``logging`` -> ``train.log``: INFO and above, of every logger whose level lets the record through."""
 
 from __future__ import annotations
 
@@ -18,27 +18,39 @@ Emit = Callable[[str, int, Mapping[str, Any]], None]
 """Takes the body, the severity number and the attributes."""
 
 
-class LogsProbe(logging.Handler):
-    """Passes records on, but for our own and those of libraries at work for us."""
+class LogsProbe:
+    """Sees records where ``logging`` makes them, and passes them on, but for our own.
+
+    A handler on the root logger would be simpler, but the trainer would notice: with it ``basicConfig``
+    does nothing any more, and warnings of an unconfigured logger are no longer printed.
+    """
 
     def __init__(self, emit: Emit) -> None:
-        super().__init__(logging.INFO)
-        self._emit = emit
+        self._emit: Emit | None = emit
+        self._before = logging.getLogRecordFactory()
 
     def start(self) -> None:
-        """Listen to the root logger."""
-        logging.getLogger().addHandler(self)
+        """Listen."""
+        self._before = logging.getLogRecordFactory()
+        logging.setLogRecordFactory(self._make)
 
     def stop(self) -> None:
-        """Stop listening."""
-        logging.getLogger().removeHandler(self)
+        """Stop listening; where somebody wrapped us, stay in the chain and only pass on."""
+        self._emit = None
+        if logging.getLogRecordFactory() == self._make:
+            logging.setLogRecordFactory(self._before)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """One record; its own formatting errors cost that record only."""
-        if record.name.partition(".")[0] == "emitter" or _quiet.is_ours(record.thread):
-            return
-        with guard:
-            self._emit(_message(record), severity(record.levelno), _attributes(record))
+    def _make(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record: logging.LogRecord = self._before(*args, **kwargs)
+        emit = self._emit
+        if emit is not None and record.levelno >= logging.INFO and not _is_ours(record):
+            with guard:
+                emit(_message(record), severity(record.levelno), _attributes(record))
+        return record
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] == "emitter" or _quiet.is_ours(record.thread)
 
 
 def severity(level: int) -> int:

@@ -225,6 +225,20 @@ def test_forked_child_dies_by_sigterm_at_once(tmp_path: Path, receiver: Receiver
     assert len(receiver.records("train.lifecycle")) == 2
 
 
+def test_logging_of_the_trainer_works_as_without_us(tmp_path: Path, receiver: Receiver) -> None:
+    """An unconfigured logger still prints its warnings, and basicConfig still configures."""
+    body = """
+    import logging
+    logging.getLogger("a").warning("first")
+    logging.basicConfig(level=logging.INFO)
+    logging.getLogger("b").info("second")
+    """
+    _, errors = run(tmp_path, receiver, body)
+
+    assert errors.splitlines() == ["first", "INFO:b:second"]
+    assert [record.body.string_value for record in receiver.records("train.log")] == ["first", "second"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_data_loader_workers(tmp_path: Path, receiver: Receiver, method: str) -> None:

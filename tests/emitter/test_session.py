@@ -116,9 +116,7 @@ def test_logging_records_become_train_log(clock: ManualClock) -> None:
 def test_log_record_with_bad_arguments_is_kept(clock: ManualClock) -> None:
     """A format that does not fit costs the formatting, not the line."""
     with capture(clock=clock, logs=True) as captured:
-        for handler in logging.getLogger().handlers:
-            if type(handler).__name__ == "LogsProbe":
-                handler.handle(logging.LogRecord("x", logging.INFO, "f", 1, "%d items", ("no",), None))
+        logging.getLogger("x").makeRecord("x", logging.INFO, "f", 1, "%d items", ("no",), None)
         (line,) = captured.named("train.log")
 
     assert line.body == "%d items ('no',)"
