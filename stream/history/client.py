@@ -101,9 +101,12 @@ def error_code(error: BaseException) -> int | None:
 
 
 def first_line(error: BaseException) -> str:
-    """The error in one line, for messages."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    """The error in one line, for messages; of a silent server the cause underneath, which is shorter."""
+    cause = error
+    while error_code(error) is None and (cause.__cause__ or cause.__context__) is not None:
+        cause = cause.__cause__ or cause.__context__ or cause
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return lines[0] if lines else type(cause).__name__
 
 
 def _unreachable(address: Address, wait_s: float, error: Exception) -> str:

@@ -72,7 +72,7 @@ class Pipeline:
         self._recent = Recent()
         self._open: dict[tuple[str, int], tuple[Batch, list[Delivery]]] = {}
         self._closed: deque[tuple[Batch, list[Delivery]]] = deque()
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
         self._times_given_up = 0
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -80,7 +80,7 @@ class Pipeline:
     async def add(self, record: Record, delivery: Delivery) -> None:
         """Take a record; waits while too much is waiting already."""
         given_up = self._times_given_up
-        while self._waiting_bytes > self._limits.waiting_bytes:
+        while self.waiting_bytes > self._limits.waiting_bytes:
             self._room.clear()
             await self._room.wait()
         if given_up != self._times_given_up:
@@ -95,7 +95,7 @@ class Pipeline:
         )
         batch.add(record, now)
         deliveries.append(delivery)
-        self._waiting_bytes += cost(record)
+        self.waiting_bytes += cost(record)
         self._changed.set()
 
     async def run(self) -> None:
@@ -104,7 +104,7 @@ class Pipeline:
             batch, deliveries = await self._next()
             stored = await self._store(batch)
             if stored:
-                self._waiting_bytes -= batch.size_bytes
+                self.waiting_bytes -= batch.size_bytes
                 for delivery in deliveries:
                     await delivery.stored()
             else:
@@ -177,7 +177,7 @@ class Pipeline:
             deliveries = deliveries + others
         self._closed.clear()
         self._open.clear()
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
         self._times_given_up += 1
         for delivery in deliveries:
             delivery.given_up()

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from stream.history import HistoryError, connect
-from stream.history.client import error_code, first_line
+from stream.history.client import Address, error_code, first_line
 
 _log = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ INSERT_TIMEOUT_S: Final = 120
 # ClickHouse's codes for "these rows, not this server": CANNOT_PARSE_TEXT,
 # CANNOT_PARSE_INPUT_ASSERTION_FAILED, CANNOT_READ_ALL_DATA, TYPE_MISMATCH, ARGUMENT_OUT_OF_BOUND,
 # CANNOT_CONVERT_TYPE, CANNOT_PARSE_NUMBER, INCORRECT_DATA, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE,
-# CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN, VIOLATED_CONSTRAINT.
-_BAD_ROWS: Final = frozenset({6, 27, 33, 53, 69, 70, 72, 117, 321, 349, 469})
+# CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN, VIOLATED_CONSTRAINT, UNKNOWN_ELEMENT_OF_ENUM.
+_BAD_ROWS: Final = frozenset({6, 27, 33, 53, 69, 70, 72, 117, 321, 349, 469, 691})
 # NO_SUCH_COLUMN_IN_TABLE, UNKNOWN_TABLE, UNKNOWN_DATABASE.
 _NO_SCHEMA: Final = frozenset({16, 60, 81})
 
@@ -53,7 +53,7 @@ class Writer:
                 return 1
         except (HistoryError, OSError) as error:
             self.close()
-            raise UnavailableError(first_line(error)) from error
+            raise UnavailableError(str(error)) from error
         else:
             return 0
         half = rows.num_rows // 2
@@ -74,6 +74,8 @@ class Writer:
         self._client.insert_arrow(table, rows, settings=insert_settings(f"{table}/{token}"))
 
     def _unavailable(self, table: str, error: Exception) -> str:
+        if error_code(error) is None:
+            return f"no answer from {Address.parse(self._url)}: {first_line(error)}"
         cure = "; bring the schema up to date with `trainwarden db migrate`"
         return f"{table}: {first_line(error)}{cure if error_code(error) in _NO_SCHEMA else ''}"
 

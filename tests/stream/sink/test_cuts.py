@@ -65,11 +65,13 @@ def test_our_clock_closes_a_batch_when_its_span_is_over_and_nothing_comes() -> N
 
 def test_a_token_is_the_same_for_the_same_records_only() -> None:
     """Offsets alone do not do: an embedded broker starts again at 0."""
-    batch, same, restarted = (Batch("t", 0, LIMITS, 0.0) for _ in range(3))
+    batch, same, later, other, elsewhere = (Batch("t", n // 4, LIMITS, 0.0) for n in range(5))
     for record in (at(0, 0), at(1, 1)):
         batch.add(record, 0.0)
         same.add(record, 1.0)
-        restarted.add(replace(record, time=record.time + 1_000_000), 0.0)
+        later.add(replace(record, time=record.time + 1_000_000), 0.0)
+        other.add(replace(record, value=b"y"), 0.0)
+        elsewhere.add(record, 0.0)
 
     assert batch.token == same.token
-    assert batch.token != restarted.token
+    assert batch.token not in (later.token, other.token, elsewhere.token)
