@@ -56,5 +56,7 @@ export function panel(uid, id, ref, points, view) {
   return get("/api/query", { dashboard: uid, panel: id, ref, points, ...asked(view) }, key);
 }
 
-export const variables = (uid, view) => get("/api/variables", { dashboard: uid, ...asked(view) }, `variables ${uid}`);
-export const annotations = (uid, view) => get("/api/annotations", { dashboard: uid, ...asked(view) }, `annotations ${uid}`);
+export const variables = (uid, view) =>
+  get("/api/variables", { dashboard: uid, ...asked(view) }, `variables ${uid}`);
+export const annotations = (uid, view) =>
+  get("/api/annotations", { dashboard: uid, ...asked(view) }, `annotations ${uid}`);

@@ -41,7 +41,9 @@ export function look(config, value) {
 export function linkOf(config, row) {
   const url = config.links?.[0]?.url;
   if (!url) return null;
-  return url.replace(/\$\{__data\.fields\.([\w ]+?)(?::\w+)?\}/g, (_, name) => encodeURIComponent(row[name] ?? ""));
+  return url.replace(/\$\{__data\.fields\.([\w ]+?)(?::\w+)?\}/g, (_, name) =>
+    encodeURIComponent(row[name] ?? ""),
+  );
 }
 
 const NAMES = ["red", "yellow", "green", "blue"];

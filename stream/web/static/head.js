@@ -9,7 +9,9 @@ const pickers = new Map();
 let rangePicker;
 
 export function start(page) {
-  rangePicker = new Picker("range", "", ([value]) => page.setRange(...value.split(" ")), { searchable: false });
+  rangePicker = new Picker("range", "", ([value]) => page.setRange(...value.split(" ")), {
+    searchable: false,
+  });
   byId("range").append(rangePicker.node);
   byId("live").addEventListener("click", () => page.toggleLive());
   byId("refresh").addEventListener("click", () => page.refresh());
@@ -18,7 +20,15 @@ export function start(page) {
 export function showTabs(dashboards, route) {
   byId("tabs").replaceChildren(
     ...dashboards.map(({ uid, title, description }) =>
-      element("a", { href: format({ uid, variables: uid === RUN ? route.variables : {} }), title: description, "aria-current": uid === route.uid ? "page" : null }, title),
+      element(
+        "a",
+        {
+          href: format({ uid, variables: uid === RUN ? route.variables : {} }),
+          title: description,
+          "aria-current": uid === route.uid ? "page" : null,
+        },
+        title,
+      ),
     ),
   );
 }
@@ -48,7 +58,8 @@ export function showRange(from, to, withRun) {
   const presets = ranges.PRESETS.filter(([start]) => withRun || start !== "run");
   const options = presets.map(([start, end, text]) => ({ value: `${start} ${end}`, text }));
   const value = `${from} ${to}`;
-  if (!options.some((option) => option.value === value)) options.unshift({ value, text: ranges.label(from, to) });
+  if (!options.some((option) => option.value === value))
+    options.unshift({ value, text: ranges.label(from, to) });
   rangePicker.update({ options, current: [value], multi: false, includeAll: false });
 }
 

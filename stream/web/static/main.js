@@ -27,7 +27,7 @@ class Page {
   }
 
   get from() {
-    return this.route.from ?? (this.hasRun ? "run" : this.board?.time?.from ?? "now-24h");
+    return this.route.from ?? (this.hasRun ? "run" : (this.board?.time?.from ?? "now-24h"));
   }
 
   get to() {
@@ -106,7 +106,9 @@ class Page {
       head.showBanner(null);
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error;
-      head.showBanner(`${error.message}\nWhat is shown may be old. Trying again every ${REFRESH_MS / 1000} s.`);
+      head.showBanner(
+        `${error.message}\nWhat is shown may be old. Trying again every ${REFRESH_MS / 1000} s.`,
+      );
     }
     this.cost = { requests: api.stats.requests - before.requests, bytes: api.stats.bytes - before.bytes };
     head.showLive(this.live, `last refresh: ${this.cost.requests} requests, ${this.cost.bytes} bytes`);
@@ -173,10 +175,17 @@ class Page {
 }
 
 function hint() {
-  return element("section", { class: "welcome" },
+  return element(
+    "section",
+    { class: "welcome" },
     element("h1", {}, "No runs yet"),
     element("p", {}, "Start the demo, or put these lines into your trainer; the run appears here by itself."),
-    element("pre", {}, 'trainwarden demo\n\nimport emitter\nemitter.init(run="my-run")\nemitter.step(step, loss=loss, grad_norm=norm)'));
+    element(
+      "pre",
+      {},
+      'trainwarden demo\n\nimport emitter\nemitter.init(run="my-run")\nemitter.step(step, loss=loss, grad_norm=norm)',
+    ),
+  );
 }
 
 function start() {
@@ -187,7 +196,11 @@ function start() {
   head.start(page);
   keys.start([
     { key: "f", meaning: "fleet", run: () => route.go({ uid: route.FLEET, variables: {} }) },
-    { key: "g", meaning: "choose a run", run: () => (page.hasRun ? head.openPicker("run") : route.go({ uid: route.RUN, variables: {} })) },
+    {
+      key: "g",
+      meaning: "choose a run",
+      run: () => (page.hasRun ? head.openPicker("run") : route.go({ uid: route.RUN, variables: {} })),
+    },
     { key: "w", meaning: "whole run", run: () => page.hasRun && page.setRange("run", "now") },
     { key: "z", meaning: "zoom out", run: () => page.zoomOut() },
     { key: "p", meaning: "pause or go on", run: () => page.toggleLive() },
@@ -195,7 +208,10 @@ function start() {
     { key: "t", meaning: "dark or light", run: theme.toggle },
   ]);
   addEventListener("hashchange", () => guarded(() => page.open()));
-  setInterval(() => page.live && !document.hidden && !page.round && guarded(() => page.refresh()), REFRESH_MS);
+  setInterval(
+    () => page.live && !document.hidden && !page.round && guarded(() => page.refresh()),
+    REFRESH_MS,
+  );
   guarded(() => page.open());
 }
 

@@ -16,8 +16,19 @@ export class Panel {
     this.visible = false;
     this.message = element("div", { class: "message" }, "Loading ...");
     this.body = element("div", { class: "body" });
-    const about = panel.description && element("span", { class: "about", tabindex: "0", title: panel.description, "aria-label": panel.description }, "ⓘ");
-    this.node = element("article", { class: `panel ${panel.type}`, "data-panel": panel.title }, element("h2", {}, panel.title, about || null), this.body);
+    const about =
+      panel.description &&
+      element(
+        "span",
+        { class: "about", tabindex: "0", title: panel.description, "aria-label": panel.description },
+        "ⓘ",
+      );
+    this.node = element(
+      "article",
+      { class: `panel ${panel.type}`, "data-panel": panel.title },
+      element("h2", {}, panel.title, about || null),
+      this.body,
+    );
     const { x, y, w, h } = panel.gridPos;
     this.node.style.gridColumn = `${x + 1} / span ${w}`;
     this.node.style.gridRow = `${y + 1} / span ${h}`;
@@ -31,7 +42,13 @@ export class Panel {
   async load(view) {
     if (!this.drawing) return null;
     try {
-      const frame = await api.panel(this.uid, this.panel.id, this.panel.targets[0].refId, this.drawing.points ?? 1000, view);
+      const frame = await api.panel(
+        this.uid,
+        this.panel.id,
+        this.panel.targets[0].refId,
+        this.drawing.points ?? 1000,
+        view,
+      );
       this.drawing.update(frame, view);
       this.node.classList.remove("stale");
       this.node.dataset.loaded = "true";

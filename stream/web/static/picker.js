@@ -16,17 +16,30 @@ export class Picker {
       label ? element("span", { class: "label" }, label) : null,
       this.chosen,
     );
-    this.search = element("input", { type: "search", placeholder: "Search", "aria-label": `Search ${label || name}`, hidden: !searchable, oninput: () => this.list() });
+    this.search = element("input", {
+      type: "search",
+      placeholder: "Search",
+      "aria-label": `Search ${label || name}`,
+      hidden: !searchable,
+      oninput: () => this.list(),
+    });
     this.items = element("ul", { role: "listbox", "aria-label": label || name });
     this.popup = element("div", { class: "list", hidden: true }, this.search, this.items);
-    this.node = element("div", { class: "picker", "data-picker": name, onkeydown: (event) => this.key(event) }, this.button, this.popup);
+    this.node = element(
+      "div",
+      { class: "picker", "data-picker": name, onkeydown: (event) => this.key(event) },
+      this.button,
+      this.popup,
+    );
     this.active = 0;
     document.addEventListener("pointerdown", (event) => this.node.contains(event.target) || this.close());
   }
 
   update(state) {
     this.state = state;
-    const names = state.current.map((value) => (value === ALL ? "All" : (state.options.find((option) => option.value === value)?.text ?? value)));
+    const names = state.current.map((value) =>
+      value === ALL ? "All" : (state.options.find((option) => option.value === value)?.text ?? value),
+    );
     this.chosen.textContent = names.join(", ") || "none";
     if (!this.popup.hidden) this.list();
   }
@@ -34,7 +47,9 @@ export class Picker {
   get options() {
     const wanted = this.search.value.trim().toLowerCase();
     const all = this.state.includeAll ? [{ value: ALL, text: "All" }] : [];
-    return [...all, ...this.state.options].filter((option) => `${option.text} ${option.value}`.toLowerCase().includes(wanted));
+    return [...all, ...this.state.options].filter((option) =>
+      `${option.text} ${option.value}`.toLowerCase().includes(wanted),
+    );
   }
 
   list() {
@@ -80,7 +95,10 @@ export class Picker {
     this.popup.hidden = false;
     this.button.setAttribute("aria-expanded", "true");
     this.search.value = "";
-    this.active = Math.max(this.options.findIndex((option) => this.state.current.includes(option.value)), 0);
+    this.active = Math.max(
+      this.options.findIndex((option) => this.state.current.includes(option.value)),
+      0,
+    );
     this.list();
     if (!this.search.hidden) this.search.focus();
   }

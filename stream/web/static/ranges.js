@@ -53,5 +53,9 @@ export function day(ms) {
 export function clock(ms, digits = 0) {
   const date = new Date(ms);
   const text = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return digits ? `${text}.${String(Math.floor(ms % 1000)).padStart(3, "0").slice(0, digits)}` : text;
+  return digits
+    ? `${text}.${String(Math.floor(ms % 1000))
+        .padStart(3, "0")
+        .slice(0, digits)}`
+    : text;
 }

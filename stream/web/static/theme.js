@@ -36,4 +36,5 @@ export function toggle() {
 
 export const onChange = (listener) => listeners.push(listener);
 
-export const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+export const color = (name) =>
+  getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

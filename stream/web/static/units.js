@@ -4,8 +4,12 @@ import { clock, day } from "./ranges.js";
 
 function digits(value) {
   const size = Math.abs(value);
-  if (size === 0 || Number.isInteger(value) && size < 1e6) return String(value);
-  if (size >= 1e6 || size < 1e-3) return value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e");
+  if (size === 0 || (Number.isInteger(value) && size < 1e6)) return String(value);
+  if (size >= 1e6 || size < 1e-3)
+    return value
+      .toExponential(2)
+      .replace(/\.?0+e/, "e")
+      .replace("e+", "e");
   return String(Number(value.toPrecision(4)));
 }
 
@@ -36,7 +40,13 @@ export function ago(ms, now = Date.now()) {
   const text = (size, unit) => `${Math.round(size)} ${unit}`;
   const size = Math.abs(past);
   const amount =
-    size < 100 ? text(size, "s") : size < 5400 ? text(size / 60, "min") : size < 129600 ? text(size / 3600, "h") : text(size / 86400, "d");
+    size < 100
+      ? text(size, "s")
+      : size < 5400
+        ? text(size / 60, "min")
+        : size < 129600
+          ? text(size / 3600, "h")
+          : text(size / 86400, "d");
   return past > 0 ? `${amount} ago` : `in ${amount}`;
 }
 
@@ -48,7 +58,13 @@ const FORMATS = {
   bytes: (value) => scaled(value, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"], 1024),
   decbytes: (value) => scaled(value, ["B", "kB", "MB", "GB", "TB", "PB"], 1000),
   short: (value) => scaled(value, ["", "K", "M", "G", "T"], 1000, ""),
-  sci: (value) => (value === 0 ? "0" : value.toExponential(2).replace(/\.?0+e/, "e").replace("e+", "e")),
+  sci: (value) =>
+    value === 0
+      ? "0"
+      : value
+          .toExponential(2)
+          .replace(/\.?0+e/, "e")
+          .replace("e+", "e"),
   celsius: (value) => `${digits(value)} °C`,
   watt: (value) => `${digits(value)} W`,
   dateTimeFromNow: (value) => ago(value),
@@ -59,6 +75,7 @@ const FORMATS = {
 export function show(value, unit = "none", decimals = null) {
   if (value == null) return "";
   if (typeof value !== "number") return String(value);
-  if (decimals != null && (unit === "none" || unit === "short") && Math.abs(value) < 1e6) return value.toFixed(decimals);
+  if (decimals != null && (unit === "none" || unit === "short") && Math.abs(value) < 1e6)
+    return value.toFixed(decimals);
   return (FORMATS[unit] ?? digits)(value);
 }

@@ -19,13 +19,22 @@ export class Logs {
   update(frame) {
     if (frame === this.frame) return;
     this.frame = frame;
-    const [times, levels, bodies] = ["timestamp", "level", "body"].map((name) => frame.fields.find((field) => field.name === name)?.values ?? []);
-    this.lines.replaceChildren(...times.map((time, index) => this.line(time, levels[index] ?? "", bodies[index] ?? "")));
+    const [times, levels, bodies] = ["timestamp", "level", "body"].map(
+      (name) => frame.fields.find((field) => field.name === name)?.values ?? [],
+    );
+    this.lines.replaceChildren(
+      ...times.map((time, index) => this.line(time, levels[index] ?? "", bodies[index] ?? "")),
+    );
   }
 
   line(time, word, body) {
     const level = LEVELS[word] ?? word.replace(/\d+$/, "");
-    return element("div", { class: level },
-      element("time", { title: day(time) }, clock(time, 3)), element("span", { class: "level" }, level), element("span", { class: "text" }, body));
+    return element(
+      "div",
+      { class: level },
+      element("time", { title: day(time) }, clock(time, 3)),
+      element("span", { class: "level" }, level),
+      element("span", { class: "text" }, body),
+    );
   }
 }

@@ -19,7 +19,11 @@ export function draw(u, layer, marks) {
   const seen = marks.filter(({ time }) => time >= min && time <= max);
   layer.replaceChildren(
     ...seen.map((mark) => {
-      const line = element("div", { class: `mark ${colorClass(mark.color)}`, "data-mark": mark.name, "data-text": mark.text });
+      const line = element("div", {
+        class: `mark ${colorClass(mark.color)}`,
+        "data-mark": mark.name,
+        "data-text": mark.text,
+      });
       line.style.left = `${u.valToPos(mark.time, "x")}px`;
       return line;
     }),
@@ -32,7 +36,16 @@ export function notes(u, marks, left) {
     .filter(({ time }) => Math.abs(u.valToPos(time, "x") - left) <= NEAR_PX)
     .slice(0, 6)
     .map((mark) =>
-      element("div", { class: `note ${colorClass(mark.color)}` },
-        element("span", {}, element("b", {}, `${mark.title ?? mark.name} `), show(mark.time, "dateTimeAsIso").slice(11), ` ${mark.text}`)),
+      element(
+        "div",
+        { class: `note ${colorClass(mark.color)}` },
+        element(
+          "span",
+          {},
+          element("b", {}, `${mark.title ?? mark.name} `),
+          show(mark.time, "dateTimeAsIso").slice(11),
+          ` ${mark.text}`,
+        ),
+      ),
     );
 }

@@ -29,14 +29,19 @@ function niceStep(span, count, binary) {
 function evenTicks(low, high, count, binary) {
   const step = niceStep(high - low, count, binary);
   const ticks = [];
-  for (let index = Math.ceil(low / step); index * step <= high; index += 1) ticks.push(Number((index * step).toPrecision(12)));
+  for (let index = Math.ceil(low / step); index * step <= high; index += 1)
+    ticks.push(Number((index * step).toPrecision(12)));
   return ticks;
 }
 
 function decades(low, high, count) {
   const ticks = [];
-  const every = Math.max(1, Math.ceil(Math.log10(Math.max(Math.abs(high), Math.abs(low), 10)) / Math.max(count, 1)));
-  for (let power = 0; 10 ** power <= Math.max(Math.abs(low), Math.abs(high)); power += every) ticks.push(-(10 ** power), 10 ** power);
+  const every = Math.max(
+    1,
+    Math.ceil(Math.log10(Math.max(Math.abs(high), Math.abs(low), 10)) / Math.max(count, 1)),
+  );
+  for (let power = 0; 10 ** power <= Math.max(Math.abs(low), Math.abs(high)); power += every)
+    ticks.push(-(10 ** power), 10 ** power);
   return [0, ...ticks].filter((tick) => tick >= low && tick <= high).sort((a, b) => a - b);
 }
 
@@ -44,7 +49,8 @@ function decades(low, high, count) {
 export function yTicks(config) {
   return (u, _, low, high) => {
     const count = Math.max(2, Math.floor(u.bbox.height / devicePixelRatio / 34));
-    const wide = isSymlog(config) && Math.max(Math.abs(low), Math.abs(high)) > 30 && high > 12 * Math.max(low, 1);
+    const wide =
+      isSymlog(config) && Math.max(Math.abs(low), Math.abs(high)) > 30 && high > 12 * Math.max(low, 1);
     return wide ? decades(low, high, count) : evenTicks(low, high, count, config.unit === "bytes");
   };
 }
@@ -60,4 +66,5 @@ export function xLabels(u, ticks, _, __, step) {
   });
 }
 
-export const axisWidth = (_, labels) => Math.max(34, 16 + 6.4 * Math.max(0, ...(labels ?? []).map((label) => label.length)));
+export const axisWidth = (_, labels) =>
+  Math.max(34, 16 + 6.4 * Math.max(0, ...(labels ?? []).map((label) => label.length)));

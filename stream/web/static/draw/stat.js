@@ -21,7 +21,9 @@ export class Stat {
     const config = configOf(this.panel, field?.name);
     const { text, color } = look(config, value);
     const missing = value == null || value === "";
-    this.value.textContent = missing ? (config.noValue ?? "-") : (text ?? show(value, config.unit, config.decimals));
+    this.value.textContent = missing
+      ? (config.noValue ?? "-")
+      : (text ?? show(value, config.unit, config.decimals));
     this.value.style.setProperty("--characters", Math.max(this.value.textContent.length, 4));
     this.value.className = `value ${missing ? "" : colorClass(color)}`;
     this.value.title = field?.kind === "time" && !missing ? show(value, "dateTimeAsIso") : "";

@@ -24,16 +24,25 @@ export class Table {
     this.frame = frame;
     const columns = frame.fields.map((field) => ({ ...field, config: configOf(this.panel, field.name) }));
     this.head.replaceChildren(element("tr", {}, ...columns.map((column) => this.headCell(column))));
-    this.rows.replaceChildren(...this.order(columns).map((row) => element("tr", {}, ...columns.map((column) => this.cell(column, row, columns)))));
+    this.rows.replaceChildren(
+      ...this.order(columns).map((row) =>
+        element("tr", {}, ...columns.map((column) => this.cell(column, row, columns))),
+      ),
+    );
   }
 
   headCell({ name, kind }) {
     const direction = this.sort?.name === name ? (this.sort.down ? "descending" : "ascending") : null;
-    return element("th", { scope: "col", class: kind, "aria-sort": direction, onclick: () => this.sortBy(name) }, name);
+    return element(
+      "th",
+      { scope: "col", class: kind, "aria-sort": direction, onclick: () => this.sortBy(name) },
+      name,
+    );
   }
 
   sortBy(name) {
-    this.sort = this.sort?.name !== name ? { name, down: true } : this.sort.down ? { name, down: false } : null;
+    this.sort =
+      this.sort?.name !== name ? { name, down: true } : this.sort.down ? { name, down: false } : null;
     this.update(this.frame);
   }
 
@@ -49,10 +58,20 @@ export class Table {
   cell({ kind, values, config }, row, columns) {
     const value = values[row];
     const { text, color } = look(config, value);
-    const shown = text ?? show(value, config.unit === "none" && kind === "time" ? "dateTimeAsIso" : config.unit, config.decimals);
-    const url = linkOf(config, Object.fromEntries(columns.map((column) => [column.name, column.values[row]])));
+    const shown =
+      text ??
+      show(value, config.unit === "none" && kind === "time" ? "dateTimeAsIso" : config.unit, config.decimals);
+    const url = linkOf(
+      config,
+      Object.fromEntries(columns.map((column) => [column.name, column.values[row]])),
+    );
     const named = config.custom.cellOptions?.type === "color-text" && color && shown;
-    const content = url && shown ? element("a", { href: fromLink(url) }, shown) : named ? element("span", { class: `pill ${colorClass(color)}` }, shown) : shown;
+    const content =
+      url && shown
+        ? element("a", { href: fromLink(url) }, shown)
+        : named
+          ? element("span", { class: `pill ${colorClass(color)}` }, shown)
+          : shown;
     const title = kind === "time" && value != null ? show(value, "dateTimeAsIso") : shown;
     return element("td", { class: `${kind} ${shown.length > WIDE ? "wide" : ""}`, title }, content);
   }

@@ -84,7 +84,12 @@ export class TimeSeries {
   }
 
   options(names) {
-    const axis = { stroke: color("muted"), font: "11px system-ui", grid: { stroke: color("grid"), width: 1 }, ticks: { show: false } };
+    const axis = {
+      stroke: color("muted"),
+      font: "11px system-ui",
+      grid: { stroke: color("grid"), width: 1 },
+      ticks: { show: false },
+    };
     const { config } = this;
     return {
       ...this.size,
@@ -99,12 +104,28 @@ export class TimeSeries {
         dataIdx: (u, series, index) => this.nearest(u.data[series], index),
       },
       scales: {
-        x: { time: true, auto: false, min: this.range.from, max: this.range.to, range: (_, min, max) => [min, max] },
-        y: { range: scales.yRange(config), ...(scales.isSymlog(config) ? { distr: 4, asinh: scales.threshold(config) } : {}) },
+        x: {
+          time: true,
+          auto: false,
+          min: this.range.from,
+          max: this.range.to,
+          range: (_, min, max) => [min, max],
+        },
+        y: {
+          range: scales.yRange(config),
+          ...(scales.isSymlog(config) ? { distr: 4, asinh: scales.threshold(config) } : {}),
+        },
       },
       axes: [
         { ...axis, size: 28, space: 76, values: scales.xLabels },
-        { ...axis, size: scales.axisWidth, gap: 4, splits: scales.yTicks(config), values: scales.yLabels(config), filter: (_, ticks) => ticks },
+        {
+          ...axis,
+          size: scales.axisWidth,
+          gap: 4,
+          splits: scales.yTicks(config),
+          values: scales.yLabels(config),
+          filter: (_, ticks) => ticks,
+        },
       ],
       series: [{}, ...names.map((name, index) => this.line(name, index))],
       hooks: {
@@ -119,8 +140,22 @@ export class TimeSeries {
   line(name, index) {
     const stroke = color(`series-${(index % COLORS) + 1}`);
     const opacity = (this.config.custom?.fillOpacity ?? 0) / 100;
-    const fill = opacity && !scales.isSymlog(this.config) ? stroke + Math.round(opacity * 255).toString(16).padStart(2, "0") : undefined;
-    return { label: name, stroke, fill, width: this.config.custom?.lineWidth ?? 1.5, show: !this.hidden.has(name), spanGaps: false, points: { size: 4 } };
+    const fill =
+      opacity && !scales.isSymlog(this.config)
+        ? stroke +
+          Math.round(opacity * 255)
+            .toString(16)
+            .padStart(2, "0")
+        : undefined;
+    return {
+      label: name,
+      stroke,
+      fill,
+      width: this.config.custom?.lineWidth ?? 1.5,
+      show: !this.hidden.has(name),
+      spanGaps: false,
+      points: { size: 4 },
+    };
   }
 
   // The nearest sample of a line; lines do not share all times.
@@ -134,7 +169,8 @@ export class TimeSeries {
   }
 
   marks() {
-    if (this.plot && this.layer) drawMarks(this.plot, this.layer, marksFor(this.page.annotations, this.panel.id));
+    if (this.plot && this.layer)
+      drawMarks(this.plot, this.layer, marksFor(this.page.annotations, this.panel.id));
   }
 
   // A small cross at the top where a line's value was not a number.
@@ -180,10 +216,26 @@ export class TimeSeries {
       .map((line, index) => ({ ...line, value: line.values[idxs[index + 1]], index }))
       .filter(({ name, value }) => value != null && !this.hidden.has(name))
       .slice(0, 12)
-      .map(({ name, value, index }) => element("div", { class: "row" }, this.swatch(index), name, element("b", {}, show(value, this.config.unit))));
-    tooltip.show(place.left + left, place.top + top,
-      element("div", { class: "when" }, `${day(at)} ${clock(at, this.range.to - this.range.from < 6e5 ? 3 : 0)}`),
-      ...rows, ...notes(u, marksFor(this.page.annotations, this.panel.id), left));
+      .map(({ name, value, index }) =>
+        element(
+          "div",
+          { class: "row" },
+          this.swatch(index),
+          name,
+          element("b", {}, show(value, this.config.unit)),
+        ),
+      );
+    tooltip.show(
+      place.left + left,
+      place.top + top,
+      element(
+        "div",
+        { class: "when" },
+        `${day(at)} ${clock(at, this.range.to - this.range.from < 6e5 ? 3 : 0)}`,
+      ),
+      ...rows,
+      ...notes(u, marksFor(this.page.annotations, this.panel.id), left),
+    );
   }
 
   swatch(index) {
@@ -198,8 +250,13 @@ export class TimeSeries {
     const entries = this.frame.series.map(({ name, values }, index) => {
       const value = indexes ? values[indexes[index + 1]] : values.findLast((one) => one != null);
       const pressed = String(!this.hidden.has(name));
-      return element("button", { type: "button", "aria-pressed": pressed, title: "Show or hide", onclick: () => this.toggle(name) },
-        this.swatch(index), name, element("b", {}, show(value, this.config.unit)));
+      return element(
+        "button",
+        { type: "button", "aria-pressed": pressed, title: "Show or hide", onclick: () => this.toggle(name) },
+        this.swatch(index),
+        name,
+        element("b", {}, show(value, this.config.unit)),
+      );
     });
     this.legend.replaceChildren(...entries);
   }
