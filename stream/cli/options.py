@@ -29,12 +29,12 @@ Rules = Annotated[
 ]
 Kafka = Annotated[
     str | None,
-    typer.Option(help="Brokers, host:port[,host:port].", envvar=discovery.ENV_KAFKA),
+    typer.Option(help="Brokers: HOST:PORT, several with commas.", envvar=discovery.ENV_KAFKA),
 ]
 ClickHouse = Annotated[
     str | None,
     typer.Option(
-        help="ClickHouse over HTTP: http://[user:password@]host:port[/database].",
+        help="ClickHouse over HTTP: http://USER:PASSWORD@HOST:PORT/DATABASE; user and database may be left out.",
         envvar=discovery.ENV_CLICKHOUSE,
     ),
 ]
