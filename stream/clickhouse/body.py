@@ -50,10 +50,7 @@ class Body:
             piece = self._reader.read(size)
         self._read += len(piece)
         if self._read > self._limit:
-            raise ClickHouseError(
-                307,
-                f"Limit for the request body exceeded: more than {self._limit} bytes; send smaller batches",
-            )
+            raise _too_large(self._limit)
         return piece
 
     def close(self) -> None:

@@ -56,17 +56,21 @@ def write(directory: Path, store: Path, limits: Limits) -> Path:
 
 
 def prepare_store(store: Path) -> None:
-    """Let `default` be an ordinary Atomic database: chDB alone would lay a view of all files over it."""
+    """Let `default` be an ordinary Atomic database: chDB alone would lay a view of all files over it.
+
+    chDB builds that view on the database behind the link `metadata/default`. Were it found, two databases
+    would share one set of tables and the engine would abort; `default` makes the link anew by itself.
+    """
     metadata = store / "metadata"
     metadata.mkdir(parents=True, exist_ok=True)
     described = metadata / "default.sql"
-    link = metadata / "default"
-    if link.is_symlink():
-        link.unlink()  # the engine makes it anew; finding it, it attaches the database twice and aborts
     if not described.exists():
         written = described.with_suffix(".new")
         written.write_text(f"ATTACH DATABASE _ UUID '{uuid.uuid4()}'\nENGINE = Atomic\n")
         written.replace(described)
+    link = metadata / "default"
+    if link.is_symlink():
+        link.unlink()
 
 
 def _element(name: str, value: object) -> str:

@@ -32,7 +32,7 @@ class Engine:
         if any(sign in str(directory) for sign in "?&"):
             raise ValueError(f"data directory {directory}: expected a path without ? and &; choose another")
         self._lock = lock.acquire(directory / "endpoint.lock")
-        store = directory / "store"
+        store = directory / "engine"
         config.prepare_store(store)
         settings = config.write(directory / "config", store, limits)
         self._address = f"{store}?config-file={percent_encoded(str(settings))}"

@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from stream.clickhouse.errors import ClickHouseError
 from stream.clickhouse.lexer import Token, tokens
 
-_FUNCTIONS = ("file", "python")
+# sqlite, for one, creates its file before the engine asks for the right to.
+_FUNCTIONS = frozenset(
+    {"file", "filecluster", "python", "sqlite", "executable", "iceberglocal", "deltalakelocal", "paimonlocal"}
+)
 _CLAUSES = (("FROM", "INFILE"), ("INTO", "OUTFILE"))
 _HIGHER_ORDER = ("array", "map")
 
@@ -25,7 +28,7 @@ def check(text: str) -> None:
             raise _refused(f"{found[at - 1].value.upper()} {token.value.upper()}")
         if token.is_identifier() and token.value.lower() in _FUNCTIONS and _as_function(found, at):
             raise _refused(f"the function {token.value}")
-        if token.value == "{" and token.kind == "sign" and _first_argument(found, at):
+        if _names_identifier(found, at) and _first_argument(found, at):
             raise _refused("a query parameter in place of a function")
 
 
@@ -51,7 +54,15 @@ def _first_argument(found: Sequence[Token], at: int) -> bool:
     before = _before_brackets(found, at)
     if before < 0 or before == at - 1 or not found[before].is_identifier():
         return False
-    return found[before].value.lower().startswith(_HIGHER_ORDER)
+    name = found[before].value.lower()
+    return name.startswith(_HIGHER_ORDER) and name not in _HIGHER_ORDER
+
+
+def _names_identifier(found: Sequence[Token], at: int) -> bool:
+    """Whether {name:Identifier} begins here."""
+    if found[at].kind != "sign" or found[at].value != "{":
+        return False
+    return any(token.value == "Identifier" for token in found[at + 1 : at + 4])
 
 
 def _refused(what: str) -> ClickHouseError:
