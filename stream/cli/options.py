@@ -34,7 +34,7 @@ Kafka = Annotated[
 ClickHouse = Annotated[
     str | None,
     typer.Option(
-        help="ClickHouse over HTTP: http://USER:PASSWORD@HOST:PORT/DATABASE; user and database may be left out.",
+        help="ClickHouse: http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT/DATABASE.",
         envvar=discovery.ENV_CLICKHOUSE,
     ),
 ]
