@@ -53,9 +53,11 @@ def read(
     headers: Mapping[str, str],
     *,
     read_only: bool,
+    query_id: str = "",
     aside: Container[str] = (),
 ) -> Call:
     """Read fields of the URL or a form (the later wins) and headers; `aside` names fields to leave out.
+    `query_id` is the one to take where the fields name none.
 
     ClickHouseError for what is not served.
     """
@@ -72,7 +74,7 @@ def read(
     _refuse_native_blocks(ours)
     return Call(
         query=ours.get("query", ""),
-        query_id=ours.get("query_id") or headers.get("X-ClickHouse-Query-Id") or str(uuid.uuid4()),
+        query_id=ours.get("query_id") or query_id or str(uuid.uuid4()),
         database=ours.get("database") or headers.get("X-ClickHouse-Database", ""),
         default_format=_format(
             ours.get("default_format") or headers.get("X-ClickHouse-Format") or "TabSeparated"

@@ -27,7 +27,7 @@ _RIGHTS: Final = (
 _TABLE_ENGINES: Final = (
     *("MergeTree", "ReplacingMergeTree", "SummingMergeTree", "AggregatingMergeTree", "CollapsingMergeTree"),
     *("VersionedCollapsingMergeTree", "CoalescingMergeTree", "Memory", "Null", "Log", "TinyLog", "StripeLog"),
-    *("View", "MaterializedView", "Merge", "Buffer", "Join", "Set", "GenerateRandom", "Atomic", "Overlay"),
+    *("View", "MaterializedView", "Merge", "Buffer", "Join", "Set", "GenerateRandom", "Atomic"),
 )
 _FILE_SETTINGS: Final = (
     *("format_schema", "format_schema_source", "format_template_row", "format_template_resultset"),

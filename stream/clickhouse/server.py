@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,27 +61,30 @@ class Server:
     async def _root(self, request: web.Request) -> web.StreamResponse:
         if request.method not in (*_READS, "POST"):
             return web.Response(status=405, headers={"Allow": "GET, HEAD, POST"})
+        named = request.query.get("query_id") or request.headers.get("X-ClickHouse-Query-Id")
+        query_id = named or str(uuid.uuid4())
         try:
-            return await self._answer(request)
+            return await self._answer(request, query_id)
         except ClickHouseError as error:
-            return answers.failure(error, self._engine, request.query.get("query_id", ""))
+            return answers.failure(error, self._engine, query_id)
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, query_id: str) -> web.StreamResponse:
         guard.refuse_web_pages(request.headers, loopback=self._loopback)
         if request.method in _READS and not request.query.get("query") and not request.can_read_body:
             return await self._ok(request)
         guard.check_password(request.query, request.headers, self._password)
         if request.content_type == "multipart/form-data":
-            return await self._answer_form(request)
-        call = calls.read(request.query.items(), request.headers, read_only=request.method in _READS)
+            return await self._answer_form(request, query_id)
+        read_only = request.method in _READS
+        call = calls.read(request.query.items(), request.headers, read_only=read_only, query_id=query_id)
         return await self._serve(request, call, await self._take_in(request), [])
 
-    async def _answer_form(self, request: web.Request) -> web.StreamResponse:
+    async def _answer_form(self, request: web.Request, query_id: str) -> web.StreamResponse:
         form = await external.read_form(request, self._spool, self._limits)
         try:
             fields = [*form.fields, *request.query.items()]
             aside = external.describing(form.files)
-            call = calls.read(fields, request.headers, read_only=False, aside=aside)
+            call = calls.read(fields, request.headers, read_only=False, query_id=query_id, aside=aside)
             tables = external.externals(form.files, dict(fields))
             return await self._serve(request, call, body.empty(), tables)
         finally:

@@ -94,6 +94,7 @@ def test_errors(clickhouse_url: str, statement: str, code: int, error: str, stat
     text = answer.body.decode()
     assert answer.status == status, text
     assert answer.headers["x-clickhouse-exception-code"] == str(code)
+    assert answer.headers["x-clickhouse-query-id"]
     assert text.startswith(f"Code: {code}. DB::Exception: ")
     assert text.count(f"({error})") == 1
     assert text.count("(version ") == 1
@@ -207,6 +208,28 @@ def test_error_in_the_middle_of_a_stream(clickhouse_url: str) -> None:
     assert answer.body.endswith(b" " + tag + b"\r\n__exception__\r\n")
     waited = post(clickhouse_url, asked, wait_end_of_query="1")
     assert (waited.status, waited.headers["x-clickhouse-exception-code"]) == (500, "395")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT version(), timezone(), hostName(), currentUser()",
+        "SELECT name, value, readonly FROM system.settings WHERE name = 'max_threads'",
+        "SELECT name FROM system.databases WHERE name = 'default'",
+        "SELECT count() FROM system.tables",
+        "SELECT count() FROM system.columns",
+        "SELECT count() FROM system.functions",
+        "SELECT name, type FROM system.columns WHERE database = 'system' AND table = 'one'",
+        "DESCRIBE TABLE system.one",
+        "SHOW TABLES FROM system LIKE 'one'",
+        "EXPLAIN SYNTAX SELECT 1",
+    ],
+)
+def test_what_data_sources_ask(clickhouse_url: str, statement: str) -> None:
+    """The questions of clients and of Grafana's data source about the server have answers, by GET too."""
+    for answer in (post(clickhouse_url, statement), get(clickhouse_url, query=statement)):
+        assert answer.status == 200, answer.body
+        assert answer.body
 
 
 @pytest.mark.parametrize("field", ["compress", "decompress"])

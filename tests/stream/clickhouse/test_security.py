@@ -14,6 +14,7 @@ from tests.fixtures_clickhouse import Endpoint
 from tests.stream.clickhouse.talk import code, post
 
 SECRET = "the content of a private file"
+DICTIONARY = "(a UInt64, b String) PRIMARY KEY a SOURCE({}) LAYOUT(FLAT()) LIFETIME(1)"
 TRIES = [
     "SELECT * FROM file('{path}', 'LineAsString')",
     "SELECT file('{path}')",
@@ -27,8 +28,8 @@ TRIES = [
     "CREATE DATABASE fs ENGINE = Overlay('a', 'b')",
     "CREATE TABLE ft (a String) ENGINE = File(LineAsString, '{path}')",
     "CREATE TABLE ft (a Int8) ENGINE = Log SETTINGS disk = disk(type = local, path = '{dir}/')",
-    "CREATE DICTIONARY d (a String) PRIMARY KEY a SOURCE(FILE(path '{path}' format 'TSV')) LAYOUT(FLAT())",
-    "CREATE DICTIONARY d (a String) PRIMARY KEY a SOURCE(EXECUTABLE(command 'ls' format 'CSV')) LAYOUT(FLAT)",
+    "CREATE DICTIONARY d " + DICTIONARY.format("FILE(path '{path}' format 'TSV')"),
+    "CREATE DICTIONARY d " + DICTIONARY.format("EXECUTABLE(command 'ls' format 'TSV')"),
     "CREATE FUNCTION f AS x -> file(x)",
     "CREATE FUNCTION f AS (g, x) -> arrayMap(g, x)",
     "CREATE USER someone",
