@@ -27,9 +27,10 @@ _STYLES: Final = {
     stacks.READY: "green", stacks.EXTERNAL: "green", stacks.STARTING: "yellow", stacks.STOPPING: "yellow",
     stacks.FAILED: "red",
 }  # fmt: skip
+MEMORY: Final = "The embedded broker keeps messages in memory: they are gone when it ends."
 LOST: Final = (
-    "The embedded broker keeps messages in memory: commands under way and what the history had not stored "
-    "yet are lost. What the history has stored is safe."
+    f"{MEMORY} Commands under way and what the history had not stored yet are lost; what the history has "
+    "stored is safe."
 )
 
 
@@ -102,6 +103,7 @@ class Screen:
         self._totals = Totals(stack.clickhouse)
         if self._live is None and not self._quiet:
             self._say(f"ready: OTLP {stack.endpoints['otlp_http']}, viewer {stack.endpoints['viewer']}")
+            self._say(MEMORY)
         while True:
             stack.check()
             time.sleep(_CHECK_S)
@@ -130,10 +132,13 @@ class Screen:
         waiting = [status.name for status in stack.parts.values() if status.state == stacks.STARTING]
         if waiting:
             return f"waiting for {', '.join(waiting)}"
+        if any(status.state == stacks.STOPPING for status in stack.parts.values()):
+            return "stopping in order; Ctrl-C again does not wait"
         if self._totals is None:
             return ""
         return (
             f"{self._totals}\n"
             f"viewer {stack.endpoints['viewer']}   data {stack.data.path}\n"
+            f"{MEMORY}\n"
             "emitter.init() on this machine finds this stack by itself. Ctrl-C stops it."
         )

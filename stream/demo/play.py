@@ -119,7 +119,9 @@ class Play:
         if stay:
             self._stay()
         else:
-            self.screen.say("To look at it in the viewer: trainwarden demo --stay")
+            self.screen.say(
+                "To look at the run in the viewer: --stay. To keep data and logs: --data-dir DIR."
+            )
         return FINE if summary.ok else FOUND
 
     async def _train(self) -> Ending:

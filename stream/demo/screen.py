@@ -50,11 +50,11 @@ class Screen:
         """Training begins."""
         if self.console.is_terminal:
             columns = (
-                TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
                 TimeElapsedColumn(),
             )  # fmt: skip
             self._progress = Progress(*columns, console=self.console)
-            self._task = self._progress.add_task("training", total=steps, loss="")
+            self._task = self._progress.add_task("the trainer is starting", total=steps, loss="")
             self._progress.start()
 
     def step(self, story: Story) -> None:
@@ -63,7 +63,9 @@ class Screen:
             return
         last = story.steps[-1]
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=last.step + 1, loss=f"loss {last.loss:.4g}")
+            self._progress.update(
+                self._task, description="training", completed=last.step + 1, loss=f"loss {last.loss:.4g}"
+            )
         elif len(story.steps) >= self._told_step + _PLAIN_EVERY:
             self._told_step = len(story.steps)
             self.tell(Happening("learning", last.time_ns, f"step {last.step}: loss {last.loss:.4g}"))

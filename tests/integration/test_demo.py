@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from stream.demo import fault as faults
+from tests.fixtures import ENV_TEST_KAFKA
 from tests.integration.processes import run_demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 
 @pytest.fixture
-def kafka() -> str | None:
+def kafka(request: pytest.FixtureRequest) -> str | None:
     """host:port of a Kafka to play on; None for the embedded broker."""
-    return None
+    return request.getfixturevalue("broker") if os.environ.get(ENV_TEST_KAFKA) else None
 
 
 @pytest.mark.parametrize("fault", ["lr-spike@80", "nan@80"])
