@@ -29,8 +29,11 @@ up: $(STAMP)  ## the embedded stack in the foreground
 test: lint types $(STAMP)  ## lint, types, import contracts, all tests that need PyPI only
 	$(BIN)/python -m pytest -m "not kafka and not browser and not nightly" $(ARGS)
 
-test-kafka: $(STAMP)  ## the end-to-end tests on Apache Kafka (needs Java 17 and Maven)
-	$(BIN)/python -m pytest -m "kafka and not nightly" $(ARGS)
+KAFKA_TESTS := tests/kafka tests/integration/test_demo.py tests/stream/test_worker_loop.py \
+	tests/stream/faustkit/test_outlet.py tests/stream/gateway/test_stock_sdk.py
+
+test-kafka: $(STAMP)  ## the same end-to-end tests on Apache Kafka (needs Java 17 and Maven)
+	TRAINWARDEN_TEST_KAFKA=apache $(BIN)/python -m pytest -m "not nightly" $(or $(ARGS),$(KAFKA_TESTS))
 
 test-browser: $(STAMP)  ## the viewer in chromium (needs Debian's chromium)
 	$(BIN)/python -m pytest -m "browser and not nightly" $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -23,6 +24,8 @@ pytest_plugins = ["tests.fixtures_clickhouse"]
 
 T = TypeVar("T")
 ENV_TEST_KAFKA = "TRAINWARDEN_TEST_KAFKA"
+APACHE = "apache"
+"""Value of TRAINWARDEN_TEST_KAFKA with which the tests start an Apache Kafka of their own."""
 """host:port of an Apache Kafka that the tests use instead of the embedded broker."""
 
 START_TIMEOUT_S = 60.0
@@ -206,16 +209,28 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """host:port of a real broker with all topics; shared, so use run ids and groups of your own."""
     from stream import topics
 
-    external = os.environ.get(ENV_TEST_KAFKA)
-    child, bootstrap = None, external or ""
-    if not external:
-        child, bootstrap = start_broker(tmp_path_factory.mktemp("broker") / "broker.log")
-    try:
+    with _any_broker(tmp_path_factory) as bootstrap:
         asyncio.run(topics.apply(bootstrap)).check()
         yield bootstrap
+
+
+@contextlib.contextmanager
+def _any_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    external = os.environ.get(ENV_TEST_KAFKA)
+    if external == APACHE:
+        from tests.kafka import apache_kafka
+
+        with apache_kafka.running(tmp_path_factory.mktemp("kafka"), free_port(), free_port()) as bootstrap:
+            yield bootstrap
+        return
+    if external:
+        yield external
+        return
+    child, bootstrap = start_broker(tmp_path_factory.mktemp("broker") / "broker.log")
+    try:
+        yield bootstrap
     finally:
-        if child is not None:
-            child.kill()
+        child.kill()
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
 import time
 import uuid
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,18 @@ class ApacheKafka:
             self._process.kill()
             self._process.wait(20)
         self._process = None
+
+
+@contextlib.contextmanager
+def running(directory: Path, port: int, controller_port: int) -> Iterator[str]:
+    """host:port of a broker that runs as long as the block."""
+    broker = ApacheKafka(directory, port, controller_port)
+    broker.format()
+    try:
+        broker.start()
+        yield broker.bootstrap
+    finally:
+        broker.stop()
 
 
 async def _answers(bootstrap: str) -> bool:

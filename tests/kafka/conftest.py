@@ -1,26 +1,18 @@
-"""One Apache Kafka broker for all tests of this folder."""
+"""The tests of this folder are about Apache Kafka and nothing else."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+import os
 
 import pytest
 
-from stream import topics
-from tests.fixtures import free_port
-from tests.kafka.apache_kafka import ApacheKafka, kafka_version
+from tests.fixtures import APACHE, ENV_TEST_KAFKA
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kafka_bootstrap(request: pytest.FixtureRequest) -> str:
     """host:port of a real Apache Kafka with our topics."""
-    broker = ApacheKafka(tmp_path_factory.mktemp("kafka"), free_port(), free_port())
-    broker.format()
-    try:
-        broker.start()
-        asyncio.run(topics.apply(broker.bootstrap)).check()
-        print(f"Apache Kafka {kafka_version()} at {broker.bootstrap}")
-        yield broker.bootstrap
-    finally:
-        broker.stop()
+    if os.environ.get(ENV_TEST_KAFKA) != APACHE:
+        pytest.fail(f"run these with `make test-kafka`, which sets {ENV_TEST_KAFKA}={APACHE}")
+    bootstrap: str = request.getfixturevalue("broker")
+    return bootstrap
