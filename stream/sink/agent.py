@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from stream.faustkit.app import raw_topic
 from stream.sink.collect import ADDERS
@@ -11,6 +12,9 @@ from stream.sink.cuts import Limits
 from stream.sink.pipeline import Pipeline
 from stream.sink.records import Record
 from stream.sink.writer import Writer
+
+# What these warn about at every try, the pipeline says once in a while.
+_SAID_BY_THE_PIPELINE: Final = ("urllib3.connectionpool", "clickhouse_connect.driver")
 
 
 class FaustDelivery:
@@ -37,6 +41,8 @@ def attach(app: Any, *, clickhouse: str, limits: Limits | None = None) -> Pipeli
     def active() -> bool:
         return bool(app.flow_control.is_active() and not app.rebalancing)
 
+    for noisy in _SAID_BY_THE_PIPELINE:
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     pipeline = Pipeline(Writer(clickhouse), active=active, limits=limits)
     for topic in ADDERS:
         app.agent(raw_topic(app, topic), name=f"sink.{topic}")(_reader(app, pipeline))

@@ -35,15 +35,9 @@ class Sink:
         self, group: str, kafka: str, clickhouse: str, directory: Path, commit_s: float = 0.2
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.url = f"http://127.0.0.1:{free_port()}/readyz"
-        arguments = [
-            group,
-            kafka,
-            clickhouse,
-            str(directory),
-            str(commit_s),
-            self.url.split(":")[2].split("/")[0],
-        ]
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}/readyz"
+        arguments = [group, kafka, clickhouse, str(directory), str(commit_s), str(port)]
         self.child = Child([sys.executable, "-c", _PROGRAM, *arguments], directory / "sink.log")
 
     def wait_ready(self) -> None:
