@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
@@ -16,8 +18,11 @@ class Signals:
     """
 
     def __init__(self) -> None:
+        self.requested = False
+        """Whether a signal has come."""
         self._stopping = False
         self._forced = False
+        self._held = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -27,6 +32,18 @@ class Signals:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, a signal only sets ``requested``; at the end it is raised. For event loops."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            if self.requested:
+                self._stopping = True
+                raise KeyboardInterrupt
 
     def stopping(self) -> None:
         """Say that stopping has begun, whatever the reason."""
@@ -40,5 +57,7 @@ class Signals:
         if self._stopping:
             self._forced = True
             return
-        self._stopping = True
-        raise KeyboardInterrupt
+        self.requested = True
+        if not self._held:
+            self._stopping = True
+            raise KeyboardInterrupt

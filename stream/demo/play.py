@@ -9,10 +9,10 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from rich.console import Console
 
@@ -32,6 +32,8 @@ from stream.demo.trainer import Job
 from stream.ports import PortsError
 from stream.signals import Signals
 from stream.stack import Stack, StackError
+
+T = TypeVar("T")
 
 FINE, FOUND, USAGE, ERROR = 0, 1, 2, 3
 
@@ -69,8 +71,9 @@ def run(
     stack = Stack(
         directory, ports="auto", mode="act", kafka=kafka, clickhouse=clickhouse, changed=screen.part
     )
-    code = _guarded(Play(stack, screen, wanted, total, seed), stay, as_json)
-    if data_dir is None and code == FINE:
+    play = Play(stack, screen, wanted, total, seed)
+    code = _guarded(play, stay, as_json)
+    if data_dir is None and (code == FINE or play.interrupted):
         shutil.rmtree(directory, ignore_errors=True)
     else:
         screen.say(f"data, logs and checkpoints: {directory}")
@@ -81,8 +84,11 @@ def _guarded(play: Play, stay: bool, as_json: bool) -> int:
     """Whatever happens, everything that was started is stopped."""
     with Signals() as signals:
         try:
-            return play.run(stay, as_json)
+            return play.run(signals, stay, as_json)
         except KeyboardInterrupt:
+            play.interrupted = True
+            play.screen.end()
+            play.screen.say("interrupted")
             return ERROR
         except (StackError, DataDirError, PortsError, DemoError) as error:
             play.screen.end()
@@ -95,6 +101,15 @@ def _guarded(play: Play, stay: bool, as_json: bool) -> int:
             play.stack.stop(signals.forced)
 
 
+async def _unless(asked_to_stop: Callable[[], bool], work: Coroutine[Any, Any, T]) -> T:
+    """The result of the work; CancelledError, after the work has tidied up, when asked to stop."""
+    task = asyncio.create_task(work)
+    while not (task.done() or asked_to_stop()):
+        await asyncio.wait({task}, timeout=_POLL_S)
+    task.cancel()
+    return await task
+
+
 class Play:
     """One performance of the demo on a stack that it starts."""
 
@@ -105,12 +120,14 @@ class Play:
         self.story = Story(run, fault)
         self.trainers = Children(stack.data.logs)
         self.took: dict[str, float] = {}
+        self.interrupted = False
 
-    def run(self, stay: bool, as_json: bool) -> int:
+    def run(self, signals: Signals, stay: bool, as_json: bool) -> int:
         """Start, watch, verify, tell."""
         with self._timed("stack start"):
             self.stack.start()
-        ending = asyncio.run(self._train())
+        with signals.held():
+            ending = asyncio.run(_unless(lambda: signals.requested, self._train()))
         summary = self._judge(ending)
         self.screen.summary(summary)
         if as_json:
@@ -125,6 +142,7 @@ class Play:
         return FINE if summary.ok else FOUND
 
     async def _train(self) -> Ending:
+        """Run the trainer to its end beside the follower."""
         follower = Follower(self.stack.kafka, self.story, self.screen.tell)
         await follower.start()
         try:

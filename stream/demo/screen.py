@@ -50,8 +50,8 @@ class Screen:
         """Training begins."""
         if self.console.is_terminal:
             columns = (
-                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"),
-                TimeElapsedColumn(),
+                TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+                TextColumn("{task.fields[loss]}"), TimeElapsedColumn(),
             )  # fmt: skip
             self._progress = Progress(*columns, console=self.console)
             self._task = self._progress.add_task("the trainer is starting", total=steps, loss="")

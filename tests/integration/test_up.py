@@ -115,3 +115,16 @@ def test_up_refuses_busy_ports_by_name(tmp_path: Path) -> None:
     assert "port 8400 (viewer) is in use on 127.0.0.1" in done.stderr
     assert "--ports auto" in done.stderr
     assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.timeout(300)
+def test_a_part_that_cannot_start_is_named_with_its_words(tmp_path: Path) -> None:
+    """A broken rule pack ends the start: exit code 3, the part, the end of its log with the place."""
+    pack = tmp_path / "broken.yaml"
+    pack.write_text("pack: broken\nrules:\n  - id: nameless\n    kategory: nan_loss\n")
+    with running_up(tmp_path / "data", tmp_path, "--rules", str(pack)) as up:
+        assert up.child.process.wait(150) == 3
+        said = up.child.tail(200)
+    assert "worker-loop ended with exit code 3; the end of" in said
+    assert "broken.yaml:4:5" in said
+    assert ": stopped" in said
