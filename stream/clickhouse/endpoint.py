@@ -12,6 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from stream.clickhouse.engine import Engine
+from stream.clickhouse.errors import EndpointError
 from stream.clickhouse.guard import is_loopback
 from stream.clickhouse.limits import Limits
 from stream.clickhouse.running import Runner
@@ -30,11 +31,13 @@ def run(
 ) -> None:
     """Serve ClickHouse's HTTP interface until SIGTERM or SIGINT; tables live under `data_dir`.
 
-    Raises OSError when the address is taken, DataDirectoryInUse when another endpoint serves `data_dir`,
-    ValueError for an address that other machines reach without a password.
+    Raises EndpointError when the address is taken, when another endpoint serves `data_dir`, and when other
+    machines reach the address and there is no password.
     """
     if password is None and not is_loopback(host):
-        raise ValueError(f"host {host}: other machines reach it, so a password is needed; or use 127.0.0.1")
+        raise EndpointError(
+            f"host {host}: other machines reach it, so a password is needed; or use 127.0.0.1"
+        )
     asyncio.run(_serve(data_dir, _listen(host, port), host, password, limits or Limits()))
 
 
@@ -45,7 +48,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=256)
     except OSError as error:
         where = f"ClickHouse endpoint: cannot listen on {host}:{port}"
-        raise OSError(error.errno, f"{where}: {error.strerror}; choose another port") from None
+        raise EndpointError(f"{where}: {os.strerror(error.errno or 0)}; choose another port") from None
 
 
 async def _serve(

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote as percent_encoded
 
 from stream.clickhouse import config, lock
-from stream.clickhouse.errors import ClickHouseError, from_engine
+from stream.clickhouse.errors import ClickHouseError, EndpointError, from_engine
 from stream.clickhouse.limits import Limits
 
 _LOG = logging.getLogger(__name__)
@@ -27,10 +27,12 @@ class Engine:
     """
 
     def __init__(self, data_dir: Path, limits: Limits) -> None:
-        """Open or create `data_dir`; DataDirectoryInUse, OSError or ClickHouseError when that cannot be."""
+        """Open or create `data_dir`; EndpointError, OSError or ClickHouseError when that cannot be."""
         directory = data_dir.resolve()
         if any(sign in str(directory) for sign in "?&"):
-            raise ValueError(f"data directory {directory}: expected a path without ? and &; choose another")
+            raise EndpointError(
+                f"data directory {directory}: expected a path without ? and &; choose another"
+            )
         self._lock = lock.acquire(directory / "endpoint.lock")
         store = directory / "engine"
         config.prepare_store(store)
@@ -45,7 +47,7 @@ class Engine:
 
     def _drop_shadow(self) -> None:
         if "SOURCES" in "".join(self._ask("SHOW GRANTS")):
-            raise RuntimeError("the engine did not take its configuration: it would let clients read files")
+            raise EndpointError("the engine did not take its configuration: it would let clients read files")
         self._ask(f"DROP DATABASE IF EXISTS {config.SHADOW_DATABASE}")
 
     def _ask(self, sql: str) -> list[str]:

@@ -1,5 +1,6 @@
 """ClickHouse's exceptions as its HTTP interface shows them: code, name, message, HTTP status.
 
+EndpointError: the endpoint cannot start; says why and what to do.
 ClickHouseError: an error with ClickHouse's own code, raised by the engine or by the endpoint.
 """
 
@@ -60,6 +61,10 @@ _STATUS: Final = {name: status for status, names in _BY_STATUS.items() for name 
 _CODE = re.compile(r"Code: (\d+)\. DB::Exception: ")
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)\s*$")
 _VERSION = re.compile(r"\s*\(version [^()]*\)\.?")
+
+
+class EndpointError(RuntimeError):
+    """The endpoint cannot be started as asked."""
 
 
 class ClickHouseError(Exception):

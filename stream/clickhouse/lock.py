@@ -7,13 +7,11 @@ import os
 from pathlib import Path
 from typing import IO
 
-
-class DataDirectoryInUse(RuntimeError):  # noqa: N818 - reads better than ...Error where it is raised
-    """Another endpoint holds the data directory."""
+from stream.clickhouse.errors import EndpointError
 
 
 def acquire(path: Path) -> IO[str]:
-    """Hold `path` until the returned file is closed; DataDirectoryInUse names the holder."""
+    """Hold `path` until the returned file is closed; EndpointError names the holder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - held as long as the engine is open
     try:
@@ -22,7 +20,7 @@ def acquire(path: Path) -> IO[str]:
         file.seek(0)
         holder = file.read().strip() or "unknown"
         file.close()
-        raise DataDirectoryInUse(
+        raise EndpointError(
             f"{path.parent}: already served by another ClickHouse endpoint (pid {holder}); "
             "stop that one or choose another --data-dir"
         ) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.clickhouse import guard, run
+from stream.clickhouse import EndpointError, guard, run
 from stream.clickhouse.errors import ClickHouseError
 from tests.fixtures import http_request
 from tests.fixtures_clickhouse import Endpoint
@@ -96,7 +96,7 @@ def test_local_pages_are_served(clickhouse_url: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.org"])
 def test_other_machines_need_a_password(tmp_path: Path, host: str) -> None:
     """An address that other machines reach is refused without a password."""
-    with pytest.raises(ValueError, match="other machines reach it, so a password is needed"):
+    with pytest.raises(EndpointError, match="other machines reach it, so a password is needed"):
         run(data_dir=tmp_path, host=host)
     assert list(tmp_path.iterdir()) == []
 
