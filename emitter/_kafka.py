@@ -97,10 +97,18 @@ class KafkaLink:
             try:
                 await self._serve()
                 return
-            except (KafkaError, OSError, asyncio.TimeoutError) as error:
-                wait_s = FIRST_WAIT_S if self._connected else min(wait_s * 2, LONGEST_WAIT_S)
-                self._connected = False
+            except asyncio.CancelledError as error:
+                if self._closing.is_set():
+                    raise
+                # aiokafka cancels what waits on a connection that it closes.
                 self._warn(error)
+            except (KafkaError, OSError, asyncio.TimeoutError) as error:
+                self._warn(error)
+            except Exception:
+                with guard:
+                    raise
+            wait_s = FIRST_WAIT_S if self._connected else min(wait_s * 2, LONGEST_WAIT_S)
+            self._connected = False
             # An own source of chance: the trainer's random state is not ours to advance.
             await asyncio.sleep(wait_s * random.SystemRandom().uniform(0.8, 1.2))
 
@@ -211,7 +219,8 @@ async def _watch(consumer: Any, last: dict[TopicPartition, Any]) -> None:
     while True:
         await asyncio.sleep(WATCH_EVERY_S)
         ends = await consumer.end_offsets(consumer.assignment())
-        if await _ahead(consumer, ends) or (last and await _replaced(consumer, dict(last))):
+        # Without partitions it would be deaf until the client's own look at the topics, every five minutes.
+        if not ends or await _ahead(consumer, ends) or (last and await _replaced(consumer, dict(last))):
             raise KafkaError("the topic was replaced")
 
 

@@ -129,6 +129,38 @@ def test_broker_that_dies_does_not_hold_the_end_back(receiver: Receiver, tmp_pat
     assert time.monotonic() - began < 10
 
 
+def test_topics_that_come_later_are_found(receiver: Receiver, tmp_path: Path) -> None:
+    """A trainer may start before the topics exist; it obeys when they do."""
+    run, seen = uuid.uuid4().hex, list[Command]()
+    emitter.on("save")(seen.append)
+    child, bootstrap = start_broker(tmp_path / "broker.log")
+    try:
+        _init(run, bootstrap, receiver)
+        asyncio.run(stream_topics.apply(bootstrap)).check()
+        kafka_side.send(bootstrap, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "save"))
+        _train_until(seen)
+        emitter.shutdown()
+    finally:
+        child.kill()
+
+
+@pytest.mark.slow
+def test_link_outlives_what_the_client_throws(broker: str, receiver: Receiver) -> None:
+    """aiokafka cancels waiting calls when it closes a connection; that ends no link."""
+    run, seen = uuid.uuid4().hex, list[Command]()
+    emitter.on("save")(seen.append)
+    _init(run, broker, receiver)
+    assert _api._session is not None
+    link = _api._session.link
+    assert link is not None
+    wait_for(lambda: link._connected, what="the connection")
+    link._loop.call_soon_threadsafe(link._task.cancel)  # type: ignore[union-attr]
+    kafka_side.send(broker, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "save"))
+    _train_until(seen)
+
+    assert [ack.state for ack in kafka_side.acks_until(broker, run)] == DONE
+
+
 @pytest.mark.slow
 def test_broker_that_restarts_is_found_again(
     receiver: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
