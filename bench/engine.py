@@ -57,7 +57,7 @@ def _request(records: list[dict[str, float]]) -> bytes:
 def _to_dicts(payload: bytes) -> list[dict[str, object]]:
     request = ExportLogsServiceRequest.FromString(payload)
     return [
-        {pair.key: getattr(pair.value, pair.value.WhichOneof("value")) for pair in log.attributes}
+        {pair.key: getattr(pair.value, str(pair.value.WhichOneof("value"))) for pair in log.attributes}
         for group in request.resource_logs
         for scope in group.scope_logs
         for log in scope.log_records

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Final, Protocol
 
-import lz4.frame  # type: ignore[import-untyped]  # ships no types
+import lz4.frame
 import zstandard
 
 from stream.clickhouse.errors import ClickHouseError

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 
-from google.rpc.code_pb2 import Code  # type: ignore[import-untyped]  # it ships no types
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # it ships no types
+from google.rpc.code_pb2 import Code
+from google.rpc.status_pb2 import Status
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_approve_holds_the_rollback_on_intents(own: str, tmp_path: Path) -> None
 
             intent = (await ends.wait(held, "the held intent"))[0]
             assert intent["action"] == "rollback"
-            assert intent["command"]["action"] == "rollback"  # type: ignore[index]
+            assert intent["command"]["action"] == "rollback"
             assert [c["action"] for c in ends.data(topics.REMEDIATION_COMMANDS, "run-a")] == ["save"]
 
     try:
@@ -107,9 +108,7 @@ async def _two_workers(own: str, workers: list[Worker]) -> None:
         for rank in ranks:
             await explode(ends, rank)
         for run in runs:
-            await ends.wait(
-                lambda run=run: ends.data(topics.REMEDIATION_COMMANDS, run), f"a command for {run}"
-            )
+            await ends.wait(partial(ends.data, topics.REMEDIATION_COMMANDS, run), f"a command for {run}")
         workers[0].child.kill()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, wait_for, lambda: _all_on(workers[1]), 60, "the takeover")

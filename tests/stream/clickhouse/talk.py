@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from tests.fixtures import Answer, http_request
 
 
-def post(url: str, body: str | bytes, headers: dict[str, str] | None = None, **fields: str) -> Answer:
+def post(url: str, body: str | bytes, headers: dict[str, str] | None = None, /, **fields: str) -> Answer:
     """POST with these URL fields."""
     data = body.encode() if isinstance(body, str) else body
     return http_request("POST", f"{url}/?{urlencode(fields, quote_via=quote)}", data, headers)

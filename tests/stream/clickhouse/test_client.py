@@ -84,6 +84,6 @@ def test_async_client(clickhouse_url: str, table: str) -> None:
                 *(client.insert(table, [[n, "x"]], column_names=["a", "s"]) for n in range(8))
             )
             result = await client.query(f"SELECT a FROM {table} ORDER BY a")
-            return [row[0] for row in result.result_rows]
+        return [row[0] for row in result.result_rows]
 
     assert asyncio.run(use()) == list(range(8))

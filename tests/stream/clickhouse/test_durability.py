@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import zlib
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from tests.fixtures_clickhouse import Endpoint, spawn_clickhouse, start_clickhou
 from tests.stream.clickhouse.talk import code, create, post
 
 pytestmark = pytest.mark.slow
+
+
+def _reaches(numbers: list[int], count: int) -> Callable[[], bool]:
+    return lambda: len(numbers) > count
 
 
 def _insert_until_it_dies(endpoint: Endpoint, first: int, acknowledged: list[int]) -> None:
@@ -41,7 +46,7 @@ def test_kill_9_in_the_middle_of_inserts(tmp_path: Path) -> None:
             target=_insert_until_it_dies, args=(endpoint, round_ * 1_000_000, acknowledged)
         )
         writer.start()
-        wait_for(lambda before=before: len(acknowledged) > before + 100, 60, "a hundred inserts")
+        wait_for(_reaches(acknowledged, before + 100), 60, "a hundred inserts")
         endpoint.child.process.send_signal(signal.SIGKILL)
         endpoint.child.process.wait()
         writer.join(60)

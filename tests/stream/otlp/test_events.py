@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from emitter.vocabulary import metrics
 from stream.events import Event
@@ -138,7 +140,8 @@ def test_log_line_without_event_name() -> None:
     request = _logs({}, {})
     record = request.resource_logs[0].scope_logs[0].log_records[0]
     record.Clear()
-    record.body.string_value, record.severity_number, record.observed_time_unix_nano = "hello", 17, 4
+    record.body.string_value, record.observed_time_unix_nano = "hello", 4
+    record.severity_number = SeverityNumber.SEVERITY_NUMBER_ERROR
     (event,) = events.events_from_logs(request)[0].events
     assert (event.name, event.body, event.severity, event.time) == ("train.log", "hello", 17, 4)
 
@@ -200,7 +203,7 @@ def test_spans() -> None:
         name="checkpoint.save", start_time_unix_nano=10**9, end_time_unix_nano=3 * 10**9
     )
     _set(span.attributes, {"checkpoint.verified": True, "train.step": 40, "duration": "mine"})
-    span.status.code = 1
+    span.status.code = Status.STATUS_CODE_OK
     (event,) = events.events_from_spans(request)[0].events
     assert (event.name, event.time, event.end, event.status) == ("checkpoint.save", 10**9, 3 * 10**9, "ok")
     assert (event.step, event.seq, event.body) == (40, None, None)
