@@ -43,7 +43,7 @@ class Evidence:
 
     @property
     def before(self) -> list[Step]:
-        """The steps before the fault, or all where there is none."""
+        """The steps before the fault, as first made (a rollback repeats some); all where there is none."""
         step = self.story.fault.step
         return [s for s in self.facts.steps if step is None or s.step < step][: step or None]
 
@@ -120,20 +120,21 @@ def rolled_back(evidence: Evidence) -> Check:
     if answered is None or not good:
         return Check(name, False, f"{_outcomes(evidence, 'rollback')}; {len(good)} checkpoints to go back to")
     command, sent_ns = answered
-    known = [c.step for c in good if c.ended_ns < sent_ns - ON_THE_WAY_NS]
-    chosen = command.args.get("checkpoint") or {}
-    ok = (chosen.get("step"), chosen.get("path")) in {
-        (c.step, c.path) for c in good if c.step >= max(known, default=0)
-    }
+    chosen, before_step = command.args.get("checkpoint") or {}, command.args.get("before_step") or 0
+    known = [c.step for c in good if c.step < before_step and c.ended_ns < sent_ns - ON_THE_WAY_NS]
+    newest = {(c.step, c.path) for c in good if c.step >= max(known, default=0)}
+    ok = (chosen.get("step"), chosen.get("path")) in newest and before_step >= (
+        evidence.story.fault.step or 0
+    )
     return Check(name, ok, f"to step {chosen.get('step')}, of steps {', '.join(str(c.step) for c in good)}")
 
 
 def ways_back(evidence: Evidence) -> list[Checkpoint]:
-    """The checkpoints from before the trouble."""
+    """The verified checkpoints that were finished before the bad value."""
     bad = evidence.bad
     return [
         c for c in evidence.facts.checkpoints
-        if bad and c.kind == "regular" and c.verified and c.step < bad.step and c.ended_ns < bad.time_ns
+        if bad and c.kind == "regular" and c.verified and c.ended_ns < bad.time_ns
     ]  # fmt: skip
 
 
