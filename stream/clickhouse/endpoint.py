@@ -58,10 +58,8 @@ async def _serve(
     engine = await asyncio.to_thread(Engine, data_dir, limits)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    spool = data_dir / "spool"
-    spool.mkdir(exist_ok=True)
     runner = Runner(engine, limits)
-    server = Server(engine, runner, limits, spool, password=password, loopback=is_loopback(host))
+    server = Server(engine, runner, limits, engine.spool, password=password, loopback=is_loopback(host))
     web_runner = web.AppRunner(
         server.app(),
         handler_cancellation=True,

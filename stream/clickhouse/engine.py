@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from urllib.parse import quote as percent_encoded
 
 from stream.clickhouse import config, lock
 from stream.clickhouse.errors import ClickHouseError, EndpointError, from_engine
+from stream.clickhouse.lexer import tokens
 from stream.clickhouse.limits import Limits
 
 _LOG = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class Engine:
         self._lock = lock.acquire(directory / "endpoint.lock")
         store = directory / "engine"
         config.prepare_store(store)
+        self.spool = _emptied(directory / "spool")
         settings = config.write(directory / "config", store, limits)
         self._address = f"{store}?config-file={percent_encoded(str(settings))}"
         self._chdb: Any = importlib.import_module("chdb")
@@ -58,7 +61,7 @@ class Engine:
     def open_handle(self) -> Handle:
         """A fresh connection to the engine that the caller closes."""
         with engine_errors():
-            return Handle(self._chdb.connect(self._address))
+            return Handle(self._chdb.connect(self._address), self.spool)
 
     def kill(self, query_id: str) -> None:
         """Ask the engine to stop a query; it ends with error 394 soon after."""
@@ -77,8 +80,9 @@ class Engine:
 class Handle:
     """One connection: a session that runs one thing at a time."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, spool: Path) -> None:
         self._connection = connection
+        self._spool = spool
 
     def use(self, database: str) -> None:
         """Make `database` the current one."""
@@ -95,15 +99,15 @@ class Handle:
         with engine_errors():
             return self._connection.query(_text(sql), output_format, params=dict(parameters))
 
-    @contextmanager
-    def inserting(self, sql: str, input_format: str) -> Iterator[Any]:
-        """An INSERT under way: append(bytes), then finish(); left without finish() it stores nothing."""
-        with engine_errors():
-            inserter = self._connection.send_insert(_text(sql), input_format)
-            try:
-                yield inserter
-            finally:
-                inserter.cancel()
+    def insert(self, sql: str, input_format: str, pieces: Iterable[bytes]) -> Any:
+        """Store what the pieces hold, whole or not at all; chDB's result.
+
+        By way of a file: chDB's streaming insert answers success when the storage refused the block.
+        """
+        with tempfile.NamedTemporaryFile(dir=self._spool) as file:
+            file.writelines(pieces)
+            file.flush()
+            return self.run(insert_from_file(sql, input_format, file.name), "TSV", {})
 
     @contextmanager
     def borrowed(self, names: Iterable[str]) -> Iterator[None]:
@@ -139,6 +143,26 @@ class Handle:
     def close(self) -> None:
         """Give the connection back."""
         self._connection.close()
+
+
+def _emptied(spool: Path) -> Path:
+    """The folder for bodies under way, without what a killed process left there."""
+    spool.mkdir(parents=True, exist_ok=True)
+    for left in spool.iterdir():
+        left.unlink()
+    return spool
+
+
+def insert_from_file(sql: str, input_format: str, path: str) -> str:
+    """The INSERT (without its FORMAT) reading its data from a file; SETTINGS come after the file."""
+    depth, at = 0, len(sql)
+    for token in tokens(sql):
+        depth += token.depth_change()
+        if depth == 0 and token.is_word("SETTINGS"):
+            at = token.start
+            break
+    source = f"FROM INFILE {quote(path)} COMPRESSION 'none'"
+    return f"{sql[:at].rstrip()} {source} {sql[at:]} FORMAT {input_format}"
 
 
 def _text(sql: str) -> bytes:

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 from stream.clickhouse import forbidden, statement
@@ -190,14 +191,10 @@ class Execution:
             forbidden.check(_decoded(values))
 
     def _insert(self, handle: Handle, parsed: Statement, inline: bytes, body: Body) -> Answer:
-        with handle.inserting(parsed.sql, parsed.data_format or "") as inserter:
-            if inline:
-                inserter.append(inline)
-            for piece in body.pieces():
-                inserter.append(piece)
-            written = inserter.finish()
-        self._counts.written_rows = self._counts.read_rows = written.rows_written
-        self._counts.written_bytes = self._counts.read_bytes = written.bytes_written
+        pieces = chain([inline], body.pieces())
+        written = handle.insert(parsed.sql, parsed.data_format or "", pieces)
+        self._counts.written_rows = self._counts.read_rows = written.rows_written()
+        self._counts.written_bytes = self._counts.read_bytes = written.bytes_written()
         return Answer(self._counts)
 
     def _query(self, handle: Handle, parsed: Statement) -> Answer:

@@ -46,13 +46,8 @@ class External:
         create = f"CREATE TEMPORARY TABLE {quote_name(self.name)} ({self.structure})"
         forbidden.check(create)
         handle.run(create, "TSV", {})
-        with (
-            self.data,
-            handle.inserting(f"INSERT INTO {quote_name(self.name)}", self.input_format) as inserter,
-        ):
-            for piece in self.data.pieces():
-                inserter.append(piece)
-            inserter.finish()
+        with self.data:
+            handle.insert(f"INSERT INTO {quote_name(self.name)}", self.input_format, self.data.pieces())
 
 
 async def read_form(request: web.Request, spool: Path, limits: Limits) -> Form:

@@ -42,6 +42,10 @@ class Token(NamedTuple):
         """Whether this is one of the (upper case) keywords, unquoted."""
         return self.kind == "word" and self.value.upper() in words
 
+    def depth_change(self) -> int:
+        """1 where this opens a bracket, -1 where it closes one, else 0."""
+        return {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(self.value, 0) * (self.kind == "sign")
+
     def is_identifier(self) -> bool:
         """Whether this may name something: a bare word or a quoted name."""
         return self.kind in ("word", "name")

@@ -74,7 +74,7 @@ def insert_with_data(text: str) -> Statement | None:
     if first is None or not first.is_word("INSERT"):
         return None
     for token in head:
-        depth += _depth_change(token)
+        depth += token.depth_change()
         if depth:
             continue
         if token.is_word("SELECT", "WITH", "WATCH", "INFILE", "EXPLAIN"):
@@ -109,17 +109,11 @@ def _after_format(text: str, position: int) -> int:
     return position + 1 if text[position : position + 1] == "\n" else position
 
 
-def _depth_change(token: Token) -> int:
-    if token.kind != "sign":
-        return 0
-    return {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(token.value, 0)
-
-
 def _output_format(found: list[Token]) -> str | None:
     """The name after the last FORMAT outside all brackets."""
     depth, name = 0, None
     for token, following in zip(found, islice(found, 1, None), strict=False):
-        depth += _depth_change(token)
+        depth += token.depth_change()
         if depth == 0 and token.is_word("FORMAT") and following.is_identifier():
             name = following.value
     return name
