@@ -14,6 +14,24 @@ from emitter._guard import guard
 Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
+_held = threading.local()
+
+
+def hold_signals() -> None:
+    """Before a fork. Python drops a signal that reaches the child before its hooks have run, and with it
+    the SIGTERM that ends a DataLoader worker; held back, it meets the child with our handler gone.
+    """
+    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def release_signals() -> None:
+    """After the fork, in parent and child."""
+    mask = getattr(_held, "mask", None)
+    if mask is not None:
+        _held.mask = None
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 class Listener(Protocol):
     """What the session wants to know."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from emitter import _api
 from emitter._guard import guard, logger
+from emitter._hooks import hold_signals, release_signals
 from emitter._ranks import identify
 from emitter._session import Session
 from emitter._settings import resolve
@@ -29,9 +30,19 @@ def start(arguments: dict[str, Any]) -> None:
         _api._session = session
 
 
+def _before_fork() -> None:
+    if _api._session is not None:
+        hold_signals()
+
+
+def _in_child() -> None:
+    _api._forked()
+    release_signals()
+
+
 def _watch() -> None:
     """Process-wide hooks, installed once."""
     if not _api._watching:
         _api._watching = True
-        os.register_at_fork(after_in_child=_api._forked)
+        os.register_at_fork(before=_before_fork, after_in_parent=release_signals, after_in_child=_in_child)
         atexit.register(_api.shutdown)

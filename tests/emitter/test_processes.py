@@ -37,7 +37,10 @@ def start(tmp_path: Path, receiver: Receiver, body: str, **environ: str) -> subp
 def run(tmp_path: Path, receiver: Receiver, body: str, **environ: str) -> tuple[int, str]:
     """Exit status and stderr of such a process."""
     with start(tmp_path, receiver, body, **environ) as child:
-        _, errors = child.communicate(timeout=60)
+        try:
+            _, errors = child.communicate(timeout=60)
+        finally:
+            child.kill()
         return child.returncode, errors
 
 
@@ -210,18 +213,22 @@ def test_forked_child_is_inert_until_it_inits(tmp_path: Path, receiver: Receiver
 
 
 def test_forked_child_dies_by_sigterm_at_once(tmp_path: Path, receiver: Receiver) -> None:
-    """Our signal handler is gone in the child, so that pools can end their workers."""
+    """Pools end workers with SIGTERM: our handler is gone in a child, however early the signal comes."""
     body = """
-    pid = os.fork()
-    if pid == 0:
-        time.sleep(60)
-    os.kill(pid, signal.SIGTERM)
-    _, status = os.waitpid(pid, 0)
-    emitter.step(1, code=os.waitstatus_to_exitcode(status))
+    statuses = []
+    for _ in range(200):
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(60)
+            os._exit(1)
+        os.kill(pid, signal.SIGTERM)
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    emitter.step(1, other=sum(status != -15 for status in statuses))
     """
-    run(tmp_path, receiver, body)
+    code, errors = run(tmp_path, receiver, body)
 
-    assert attributes(receiver.records("train.step")[0])["code"] == -15
+    assert (code, errors) == (0, "")
+    assert attributes(receiver.records("train.step")[0])["other"] == 0
     assert len(receiver.records("train.lifecycle")) == 2
 
 
