@@ -16,9 +16,6 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from emitter.vocabulary import topics as vocabulary
 
 DEFAULT_PARTITIONS: Final = 2
-MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
-"""Room above the 1 MB of an otlp_* record: for its dead letter, and for what ingest makes of it."""
-
 _POLL_S: Final = 0.05
 
 
@@ -39,7 +36,7 @@ class TopicPlan:
     def settings(self) -> dict[str, str]:
         """The topic's Kafka settings."""
         settings = {"cleanup.policy": "compact" if self.compacted else "delete"}
-        settings["max.message.bytes"] = str(MAX_MESSAGE_BYTES)
+        settings["max.message.bytes"] = str(vocabulary.MAX_MESSAGE_BYTES)
         if self.retention_ms is not None:
             settings["retention.ms"] = str(self.retention_ms)
         return settings

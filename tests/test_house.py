@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -9,6 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import emitter
+from stream.diagnose.samples import run_samples
+from stream.rulelang import load_text
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,6 +68,34 @@ def test_every_make_target_of_the_pages_exists() -> None:
     named = {name for page in pages for name in re.findall(r"`make ([a-z-]+)", page.read_text())}
 
     assert named - targets == set()
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_rules_of_the_readme_hold() -> None:
+    """Every pack in README loads, and its samples do as they say."""
+    packs = _blocks("README.md", "yaml")
+
+    assert packs
+    for pack in packs:
+        assert run_samples(load_text(pack, Path("README.md"))) == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/emitter.md"])
+def test_python_of_the_pages_is_python(page: str) -> None:
+    """Every Python block parses, and uses only names that the emitter has."""
+    blocks = _blocks(page, "python")
+
+    assert blocks
+    for block in blocks:
+        names = {
+            node.attr
+            for node in ast.walk(ast.parse(block))
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "emitter"
+        }
+        assert names <= {*emitter.__all__, "testing"}
 
 
 @pytest.mark.slow

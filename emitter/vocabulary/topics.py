@@ -51,6 +51,9 @@ TOPICS: Final = (
     Topic(TRAIN_DEADLETTERS, "original key", "original bytes", 7 * _DAY_MS, partitions=1),
 )
 
+MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
+"""Room above the 1 MB of an otlp_* record: for its dead letter, and for what ingest makes of it."""
+
 OTLP_TOPICS: Final = (OTLP_LOGS, OTLP_SPANS, OTLP_METRICS)
 
 # Headers of train.deadletters.

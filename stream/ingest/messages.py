@@ -6,11 +6,11 @@ from typing import Final
 
 from emitter.vocabulary import events as vocabulary
 from emitter.vocabulary import topics
+from emitter.vocabulary.topics import MAX_MESSAGE_BYTES
 from stream import events
 from stream.ingest.decode import Beacon, Contents, decode
 from stream.otlp.events import RunEvents
 from stream.records import BadRecordError, Incoming, Outgoing, Ticks
-from stream.topics import MAX_MESSAGE_BYTES
 
 KIND_EVENTS: Final = "events"
 KIND_TICK: Final = "tick"
