@@ -255,7 +255,10 @@ def test_beacons_reach_every_partition(broker: str, tmp_path: Path) -> None:
 
 
 def _beacon(record: ConsumerRecord) -> str | None:
-    found = beacon.beacon_of(parse.parse_logs(record.value))
+    try:
+        found = beacon.beacon_of(parse.parse_logs(record.value))
+    except parse.OtlpError:
+        return None  # another test's malformed bytes, on the shared broker
     return found[1] if found else None
 
 
