@@ -129,6 +129,7 @@ class KafkaLink:
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=False
             )
+            _never_create(producer.client)
             stack.push_async_callback(producer.stop)
             await producer.start()
             await self._learn_outcomes()
@@ -207,10 +208,20 @@ class KafkaLink:
             consumer.seek(partition, end if place is None or place.timestamp < 0 else place.offset)
 
     def _consumer(self, topic: str) -> Any:
-        return AIOKafkaConsumer(
+        consumer = AIOKafkaConsumer(
             topic, bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False,
             auto_offset_reset="earliest", fetch_max_wait_ms=_fetch_wait_ms(self._bootstrap),
         )  # fmt: skip
+        _never_create(consumer._client)
+        return consumer
+
+
+def _never_create(client: Any) -> None:
+    """Have this client ask for all topics, never by name: brokers create a topic that is asked for by name,
+    with a number of partitions of their own, and a broker that has just restarted has none yet.
+    """
+    ask = client._metadata_update
+    client._metadata_update = lambda cluster, names: ask(cluster, [])
 
 
 async def _watch(consumer: Any, last: dict[TopicPartition, Any]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 
 import emitter
 from emitter import _api
@@ -127,6 +128,41 @@ def test_broker_that_dies_does_not_hold_the_end_back(receiver: Receiver, tmp_pat
     emitter.shutdown()
 
     assert time.monotonic() - began < 10
+
+
+def test_looking_for_topics_creates_none(receiver: Receiver, tmp_path: Path) -> None:
+    """A broker that has no topics yet has none after an emitter knocked: it would get their number wrong."""
+    child, bootstrap = start_broker(tmp_path / "broker.log")
+    try:
+        _init("early", bootstrap, receiver)
+        assert _api._session is not None
+        link = _api._session.link
+        assert link is not None
+        asyncio.run_coroutine_threadsafe(_asked_twice(link), link._loop).result(30)
+        emitter.shutdown()
+        assert asyncio.run(_topics(bootstrap)) == set()
+    finally:
+        child.kill()
+
+
+async def _asked_twice(link: Any) -> None:
+    consumer = link._consumer(topics.REMEDIATION_COMMANDS)
+    await consumer._client.bootstrap()
+    try:
+        for _ in range(2):
+            await consumer._client.add_topic(topics.REMEDIATION_COMMANDS)
+            await consumer._client.force_metadata_update()
+    finally:
+        await consumer.stop()
+
+
+async def _topics(bootstrap: str) -> set[str]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await consumer.start()
+    try:
+        return set(await consumer.topics())
+    finally:
+        await consumer.stop()
 
 
 def test_topics_that_come_later_are_found(receiver: Receiver, tmp_path: Path) -> None:
