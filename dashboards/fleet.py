@@ -205,12 +205,12 @@ def loss_by_run() -> timeseries.Panel:
         )
         SELECT
             $__timeInterval_ms(s.time) AS time, any(recent.label) AS series,
-            if(countIf(isFinite(s.value)) = 0, nan, avgIf(s.value, isFinite(s.value))) AS value
+            if(countIf(isFinite(s.value)) = 0, nan, medianIf(s.value, isFinite(s.value))) AS value
         FROM train_steps AS s
         INNER JOIN recent ON recent.run = s.run
         WHERE s.run IN (SELECT run FROM recent) AND s.name = 'loss' AND $__timeFilter_ms(s.time)
         GROUP BY s.run, time
         ORDER BY time
     """
-    description = "Mean loss over the ranks of the 20 runs heard of last."
+    description = "Median loss over the ranks of the 20 runs heard of last."
     return common.curve(10, "Loss by run", description, (0, 19, 24, 9), "none", sql, symlog=True)

@@ -21,7 +21,7 @@ export class Panel {
       element(
         "span",
         { class: "about", tabindex: "0", title: panel.description, "aria-label": panel.description },
-        "ⓘ",
+        "i",
       );
     this.node = element(
       "article",

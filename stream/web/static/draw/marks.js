@@ -10,7 +10,7 @@ const NEAR_PX = 7;
 export function marksFor(annotations, panelId) {
   return annotations
     .filter(({ panels }) => !panels.length || panels.includes(panelId))
-    .flatMap(({ name, color, events }) => events.map((event) => ({ ...event, name, color })))
+    .flatMap(({ name, color, events }, lane) => events.map((event) => ({ ...event, name, color, lane })))
     .sort((a, b) => a.time - b.time);
 }
 
@@ -20,7 +20,8 @@ export function draw(u, layer, marks) {
   layer.replaceChildren(
     ...seen.map((mark) => {
       const line = element("div", {
-        class: `mark ${colorClass(mark.color)}`,
+        // A command follows its diagnosis so closely that one would hide the other.
+        class: `mark ${mark.lane % 2 ? "above " : ""}${colorClass(mark.color)}`,
         "data-mark": mark.name,
         "data-text": mark.text,
       });
