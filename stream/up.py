@@ -140,5 +140,11 @@ class Screen:
             f"{self._totals}\n"
             f"viewer {stack.endpoints['viewer']}   data {stack.data.path}\n"
             f"{MEMORY}\n"
-            "emitter.init() on this machine finds this stack by itself. Ctrl-C stops it."
+            f"emitter.init() on this machine finds this stack {_how(stack)}. Ctrl-C stops it."
         )
+
+
+def _how(stack: Stack) -> str:
+    if stack.data.path.resolve() == discovery.data_dir().resolve():
+        return "by itself"
+    return f"with {discovery.ENV_DATA_DIR}={stack.data.path}"
