@@ -28,6 +28,7 @@ LOOKBACK_S: Final = 3600.0
 
 OUTBOX: Final = 1024
 WATCH_EVERY_S: Final = 2.0
+CONNECT_S: Final = 30.0
 FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 10.0
 NEAR_WAIT_MS: Final = 30
@@ -123,21 +124,20 @@ class KafkaLink:
     async def _serve(self) -> None:
         """Connect, catch up, read and acknowledge until closed. Raises KafkaError when the line breaks."""
         async with contextlib.AsyncExitStack() as stack:
-            consumer = self._consumer(topics.REMEDIATION_COMMANDS)
-            stack.push_async_callback(consumer.stop)
-            await consumer.start()
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=False
-            )
-            _never_create(producer.client)
-            stack.push_async_callback(producer.stop)
-            await producer.start()
-            await self._learn_outcomes()
-            await self._rewind(consumer)
+            consumer, producer = await asyncio.wait_for(self._connect(stack), CONNECT_S)
             if self._warned:
                 logger.info("commands are read again from kafka://%s", self._bootstrap)
             self._warned, self._connected = False, True
             await self._work(consumer, producer)
+
+    async def _connect(self, stack: contextlib.AsyncExitStack) -> tuple[Any, Any]:
+        producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=False)
+        _never_create(producer.client)
+        stack.push_async_callback(producer.stop)
+        await producer.start()
+        async with contextlib.AsyncExitStack() as for_now:
+            await self._learn_outcomes(await self._reader(topics.REMEDIATION_ACKS, for_now))
+        return await self._reader(topics.REMEDIATION_COMMANDS, stack), producer
 
     async def _work(self, consumer: Any, producer: Any) -> None:
         last: dict[TopicPartition, Any] = {}
@@ -176,19 +176,13 @@ class KafkaLink:
             if not self._outbox and not self._closing.is_set():
                 await self._more.wait()
 
-    async def _learn_outcomes(self) -> None:
+    async def _learn_outcomes(self, consumer: Any) -> None:
         """What a predecessor with the same run and attempt has already ended or begun is not run again."""
-        consumer = self._consumer(topics.REMEDIATION_ACKS)
-        try:
-            await consumer.start()
-            await self._rewind(consumer)
-            ends = await consumer.end_offsets(consumer.assignment())
-            while await _behind(consumer, ends):
-                for batch in (await consumer.getmany(timeout_ms=200)).values():
-                    for message in batch:
-                        self._learn(message.value)
-        finally:
-            await consumer.stop()
+        ends = await consumer.end_offsets(consumer.assignment())
+        while await _behind(consumer, ends):
+            for batch in (await consumer.getmany(timeout_ms=200)).values():
+                for message in batch:
+                    self._learn(message.value)
 
     def _learn(self, payload: bytes) -> None:
         try:
@@ -198,21 +192,21 @@ class KafkaLink:
         if ack.run == self._run_id and ack.rank == self._rank and ack.executor == "emitter":
             self._commander.recall(ack)
 
-    async def _rewind(self, consumer: Any) -> None:
-        """Go back a while. Ends are asked for first: what arrives in between must not be skipped."""
-        since_ms = int((time.time() - LOOKBACK_S) * 1000)
-        ends = await consumer.end_offsets(consumer.assignment())
-        found = await consumer.offsets_for_times(dict.fromkeys(ends, since_ms))
-        for partition, end in ends.items():
-            place = found.get(partition)
-            consumer.seek(partition, end if place is None or place.timestamp < 0 else place.offset)
-
-    def _consumer(self, topic: str) -> Any:
+    async def _reader(self, topic: str, stack: contextlib.AsyncExitStack) -> Any:
+        """A consumer of all partitions, put where the lookback begins. Raises KafkaError without the topic."""
         consumer = AIOKafkaConsumer(
-            topic, bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False,
+            bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False,
             auto_offset_reset="earliest", fetch_max_wait_ms=_fetch_wait_ms(self._bootstrap),
         )  # fmt: skip
         _never_create(consumer._client)
+        stack.push_async_callback(consumer.stop)
+        await consumer.start()
+        await consumer._client.force_metadata_update()
+        numbers = consumer.partitions_for_topic(topic)
+        if not numbers:
+            raise KafkaError(f"topic {topic} does not exist; `trainwarden topics apply` creates it")
+        consumer.assign([TopicPartition(topic, number) for number in numbers])
+        await _rewind(consumer)
         return consumer
 
 
@@ -224,14 +218,28 @@ def _never_create(client: Any) -> None:
     client._metadata_update = lambda cluster, names: ask(cluster, [])
 
 
+async def _rewind(consumer: Any) -> None:
+    """Go back a while. Ends are asked for first: what arrives in between must not be skipped."""
+    since_ms = int((time.time() - LOOKBACK_S) * 1000)
+    ends = await consumer.end_offsets(consumer.assignment())
+    found = await consumer.offsets_for_times(dict.fromkeys(ends, since_ms))
+    for partition, end in ends.items():
+        place = found.get(partition)
+        consumer.seek(partition, end if place is None or place.timestamp < 0 else place.offset)
+
+
 async def _watch(consumer: Any, last: dict[TopicPartition, Any]) -> None:
     """Raises when the topic is not the one that was read: a broker without a disk starts again at offset 0,
     and would hide its first messages behind the old position."""
     while True:
         await asyncio.sleep(WATCH_EVERY_S)
-        ends = await consumer.end_offsets(consumer.assignment())
-        # Without partitions it would be deaf until the client's own look at the topics, every five minutes.
-        if not ends or await _ahead(consumer, ends) or (last and await _replaced(consumer, dict(last))):
+        partitions = consumer.assignment()
+        await consumer._client.force_metadata_update()
+        numbers = consumer.partitions_for_topic(topics.REMEDIATION_COMMANDS)
+        if numbers != {partition.partition for partition in partitions}:
+            raise KafkaError("the topic has other partitions than before")
+        ends = await consumer.end_offsets(partitions)
+        if await _ahead(consumer, ends) or (last and await _replaced(consumer, dict(last))):
             raise KafkaError("the topic was replaced")
 
 
