@@ -193,7 +193,7 @@ class KafkaLink:
             self._commander.recall(ack)
 
     async def _reader(self, topic: str, stack: contextlib.AsyncExitStack) -> Any:
-        """A consumer of all partitions, put where the lookback begins. Raises KafkaError without the topic."""
+        """A consumer of all partitions, put where the lookback begins. KafkaError without the topic."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap, group_id=None, enable_auto_commit=False,
             auto_offset_reset="earliest", fetch_max_wait_ms=_fetch_wait_ms(self._bootstrap),
