@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ COMMAND: Final = "io.trainwarden.command.v1"
 ACK: Final = "io.trainwarden.ack.v1"
 INTENT: Final = "io.trainwarden.intent.v1"
 
+_FRACTION = re.compile(r"\.([0-9]+)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -34,7 +36,9 @@ def rfc3339(time_ns: int) -> str:
 
 def parse_rfc3339(text: str) -> int:
     """RFC 3339 with any offset as Unix nanoseconds (microsecond resolution). Raises ValueError."""
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    # Python 3.10 reads only fractions of three or six digits.
+    whole = _FRACTION.sub(lambda found: f".{found[1]:0<6.6}", text.replace("Z", "+00:00"), count=1)
+    moment = datetime.fromisoformat(whole)
     if moment.tzinfo is None:
         raise ValueError(f"expected a time with an offset, got {text!r}")
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

@@ -189,6 +189,19 @@ def test_times_survive_to_the_microsecond(time_ns: int) -> None:
     assert cloudevents.parse_rfc3339(cloudevents.rfc3339(time_ns)) == time_ns // 1000 * 1000
 
 
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [
+        ("1970-01-01T00:00:01Z", 1_000_000),
+        ("1970-01-01T00:00:00.5Z", 500_000),
+        ("1970-01-01T01:00:00.123456789+01:00", 123_456),
+    ],
+)
+def test_times_of_other_senders_are_read(text: str, microseconds: int) -> None:
+    """Any number of digits, any offset."""
+    assert cloudevents.parse_rfc3339(text) == microseconds * 1000
+
+
 def test_a_time_without_offset_is_refused() -> None:
     """A local time would be ambiguous."""
     with pytest.raises(ValueError, match="expected a time with an offset, got '2026-01-01T00:00:00'"):
