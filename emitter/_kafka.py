@@ -28,6 +28,8 @@ LOOKBACK_S: Final = 3600.0
 
 OUTBOX: Final = 1024
 WATCH_EVERY_S: Final = 2.0
+UNREADABLE_S: Final = 3.0
+STOP_S: Final = 1.0
 CONNECT_S: Final = 30.0
 FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 10.0
@@ -65,7 +67,10 @@ class KafkaLink:
         self._closing.set()
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._end)
-        self._thread.join(timeout_s)
+            self._thread.join(max(0.0, timeout_s - STOP_S))
+            if self._thread.is_alive() and self._task is not None:
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(STOP_S)
 
     def _end(self) -> None:
         """Let the writer finish; without a connection there is nothing to finish."""
@@ -133,7 +138,7 @@ class KafkaLink:
     async def _connect(self, stack: contextlib.AsyncExitStack) -> tuple[Any, Any]:
         producer = AIOKafkaProducer(bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=False)
         _never_create(producer.client)
-        stack.push_async_callback(producer.stop)
+        stack.push_async_callback(_stop, producer, producer.client)
         await producer.start()
         async with contextlib.AsyncExitStack() as for_now:
             await self._learn_outcomes(await self._reader(topics.REMEDIATION_ACKS, for_now))
@@ -179,8 +184,11 @@ class KafkaLink:
     async def _learn_outcomes(self, consumer: Any) -> None:
         """What a predecessor with the same run and attempt has already ended or begun is not run again."""
         ends = await consumer.end_offsets(consumer.assignment())
-        while await _behind(consumer, ends):
+        patience = time.monotonic() + UNREADABLE_S
+        # Tansu counts what is produced before a topic exists, and never gives it out: do not wait for it.
+        while await _behind(consumer, ends) and time.monotonic() < patience:
             for batch in (await consumer.getmany(timeout_ms=200)).values():
+                patience = time.monotonic() + UNREADABLE_S
                 for message in batch:
                     self._learn(message.value)
 
@@ -199,7 +207,7 @@ class KafkaLink:
             auto_offset_reset="earliest", fetch_max_wait_ms=_fetch_wait_ms(self._bootstrap),
         )  # fmt: skip
         _never_create(consumer._client)
-        stack.push_async_callback(consumer.stop)
+        stack.push_async_callback(_stop, consumer, consumer._client)
         await consumer.start()
         await consumer._client.force_metadata_update()
         numbers = consumer.partitions_for_topic(topic)
@@ -208,6 +216,14 @@ class KafkaLink:
         consumer.assign([TopicPartition(topic, number) for number in numbers])
         await _rewind(consumer)
         return consumer
+
+
+async def _stop(user: Any, client: Any) -> None:
+    """Close, also where the broker no longer answers and a producer would wait for it."""
+    try:
+        await asyncio.wait_for(user.stop(), STOP_S / 2)
+    except (KafkaError, OSError, asyncio.TimeoutError):
+        await client.close()
 
 
 def _never_create(client: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 import emitter
 from emitter import _api
@@ -160,6 +161,45 @@ async def _topics(bootstrap: str) -> set[str]:
 
 
 @pytest.mark.slow
+def test_acknowledgements_that_cannot_be_read_do_not_hold_commands_up(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    """Tansu counts, but never gives out, what is produced to it before the topic exists."""
+    run, seen = uuid.uuid4().hex, list[Command]()
+    emitter.on("save")(seen.append)
+    child, bootstrap = start_broker(tmp_path / "broker.log")
+
+    with contextlib.closing(asyncio.new_event_loop()) as loop:
+        producer = loop.run_until_complete(_produce_first(bootstrap))
+        child.kill()
+        child, _ = start_broker(tmp_path / "broker.log", int(bootstrap.rpartition(":")[2]))
+        loop.run_until_complete(_produce_too_early(producer))
+    try:
+        asyncio.run(stream_topics.apply(bootstrap)).check()
+        _init(run, bootstrap, receiver)
+        kafka_side.send(bootstrap, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "save"))
+        _train_until(seen)
+        emitter.shutdown()
+    finally:
+        child.kill()
+    assert len(seen) == 1
+
+
+async def _produce_first(bootstrap: str) -> AIOKafkaProducer:
+    await stream_topics.apply(bootstrap)
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=False)
+    await producer.start()
+    await producer.send_and_wait(topics.REMEDIATION_ACKS, b"first", partition=0)
+    return producer
+
+
+async def _produce_too_early(producer: AIOKafkaProducer) -> None:
+    """The producer remembers the topics of the broker before."""
+    await producer.send_and_wait(topics.REMEDIATION_ACKS, b"second", partition=0)
+    await producer.stop()
+
+
+@pytest.mark.slow
 def test_link_outlives_what_the_client_throws(broker: str, receiver: Receiver) -> None:
     """aiokafka cancels waiting calls when it closes a connection; that ends no link."""
     run, seen = uuid.uuid4().hex, list[Command]()
@@ -189,6 +229,8 @@ def test_broker_that_restarts_is_found_again(
         _init(run, bootstrap, receiver)
         kafka_side.send(bootstrap, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "save"))
         _train_until(seen)
+        # An acknowledgement still under way would reach the new broker before its topics do.
+        kafka_side.acks_until(bootstrap, run)
         child.kill()
         child, _ = start_broker(tmp_path / "broker.log", int(bootstrap.rpartition(":")[2]))
         asyncio.run(stream_topics.apply(bootstrap)).check()
