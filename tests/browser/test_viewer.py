@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FloatRect, Locator, expect
 
 from tests.browser import chrome
 from tests.browser.chrome import Tab
@@ -24,6 +24,24 @@ TALL = 2500  # all panels of a page in sight
 
 def _panel(tab: Tab, title: str, kind: str) -> Any:
     return tab.page.locator(f'.panel.{kind}[data-panel="{title}"]')
+
+
+def _box(locator: Locator) -> FloatRect:
+    """Where it is; a live refresh may replace the element while it is being asked."""
+    deadline = time.monotonic() + 30
+    while (box := locator.bounding_box()) is None:
+        assert time.monotonic() < deadline, f"{locator} has no place on the page"
+    return box
+
+
+def _point_at(tab: Tab, mark: Locator, words: str) -> None:
+    """Move the pointer there until the tooltip says so: the curve moves on under the pointer."""
+    tooltip = tab.page.locator("#tooltip")
+    deadline = time.monotonic() + 30
+    while words not in (tooltip.text_content() or ""):
+        box = _box(mark)
+        tab.page.mouse.move(box["x"], box["y"] + 60)
+        assert time.monotonic() < deadline, f"expected {words!r}, the tooltip says {tooltip.text_content()!r}"
 
 
 def _keep(tab: Tab, folder: Path, name: str) -> None:
@@ -60,9 +78,7 @@ def test_run_shows_everything(browser: Browser, viewer: str, tmp_path: Path, sch
         expect(loss.locator('.mark[data-mark="Diagnoses"]')).to_have_count(2)
         expect(loss.locator('.mark[data-mark="Commands"]')).to_have_count(2)
         _keep(tab, tmp_path, "run" if scheme == "dark" else "run-light")
-        box = loss.locator('.mark[data-mark="Commands"]').last.bounding_box()
-        tab.page.mouse.move(box["x"] + 1, box["y"] + 60)
-        expect(tab.page.locator("#tooltip")).to_contain_text("rollback")
+        _point_at(tab, loss.locator('.mark[data-mark="Commands"]').last, "rollback")
         expect(tab.page.locator("#tooltip")).to_contain_text("attempt 0")
         expect(_panel(tab, "Logs", "logs")).to_contain_text("loss is nan")
         expect(_panel(tab, "Commands", "table").locator("td .pill")).to_have_text(["succeeded"] * 2)
@@ -103,7 +119,7 @@ def test_zoom_by_drag_and_back(browser: Browser, viewer: str) -> None:
     with chrome.tab(browser, viewer) as tab:
         tab.open(RUN_PAGE)
         expect(tab.page.locator("#range .chosen")).to_have_text("Whole run")
-        box = _panel(tab, "Loss", "timeseries").locator(".u-over").bounding_box()
+        box = _box(_panel(tab, "Loss", "timeseries").locator(".u-over"))
         tab.page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 50)
         tab.page.mouse.down()
         tab.page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 80, steps=5)

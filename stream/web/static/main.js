@@ -96,12 +96,10 @@ class Page {
   async once() {
     const before = { ...api.stats };
     try {
-      await this.choose();
-      const marks = this.loadAnnotations();
+      if (!(await this.choose())) return;
       const asked = this.panels.filter(({ visible }) => visible).map((panel) => panel.load(this.view));
-      const errors = (await Promise.all(asked)).filter(Boolean);
-      await marks;
-      const down = errors.find(({ status }) => status === 0 || status === 503);
+      const [errors] = await Promise.all([Promise.all(asked), this.loadAnnotations()]);
+      const down = errors.find((error) => error?.status === 0 || error?.status === 503);
       if (down) throw down;
       head.showBanner(null);
     } catch (error) {
@@ -114,9 +112,14 @@ class Page {
     head.showLive(this.live, `last refresh: ${this.cost.requests} requests, ${this.cost.bytes} bytes`);
   }
 
+  // False when another page was opened meanwhile: its own round follows, with its own variables.
   async choose() {
+    const { opening, board } = this;
+    const stale = () => opening !== this.opening || board !== this.board;
+    if (board?.uid !== this.route.uid) return false;
     const view = ranges.resolve(this.from === "run" ? "now-1h" : this.from, this.to, null);
     const variables = await api.variables(this.route.uid, { ...view, variables: this.route.variables });
+    if (stale()) return false;
     const chosen = Object.fromEntries(variables.map(({ name, current }) => [name, current]));
     if (this.hasRun && !this.route.variables.run && chosen.run?.[0]) {
       this.route.variables = { run: chosen.run };
@@ -124,9 +127,11 @@ class Page {
     }
     head.showVariables(variables, (name, values) => this.setVariable(name, values));
     const span = chosen.run?.[0] ? await api.span(chosen.run[0]) : null;
+    if (stale()) return false;
     this.view = { ...ranges.resolve(this.from, this.to, span), variables: chosen };
     head.showRange(this.from, this.to, this.hasRun);
     this.welcome(this.hasRun && !chosen.run?.[0]);
+    return true;
   }
 
   async loadAnnotations() {
