@@ -17,7 +17,7 @@ NAMES = ("import_time", "step_call", "engine", "history_insert")
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table("what", "ours", "peer", "ratio", "must hold", title="Trainwarden bench")
+    table = Table("what", "ours", "peer", "ratio", "target", title="Trainwarden bench")
     for row in rows:
         ours, peer = (f"{value:,.4g} {row.unit}" for value in (row.ours, row.peer))
         table.add_row(row.what, ours, f"{peer} ({row.peer_name})", f"{row.ratio:.3g}", row.target)

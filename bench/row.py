@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """``ours`` and ``peer`` in ``unit``; ``ratio`` is ours / peer; ``target`` says what must hold."""
+    """``ours`` and ``peer`` in ``unit``; ``ratio`` is ours / peer; ``target`` says what we want."""
 
     what: str
     ours: float
