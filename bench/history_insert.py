@@ -13,8 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
@@ -48,23 +46,11 @@ def _endpoint() -> Iterator[str]:
         ]
         child = subprocess.Popen(command)
         try:
-            _wait(url)
+            connect(url, wait_s=60).close()
             yield url
         finally:
             os.kill(child.pid, signal.SIGTERM)
             child.wait(30)
-
-
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(f"{url}/ping", timeout=1):
-                return
-        except (OSError, urllib.error.URLError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def _rows(batch: int) -> pa.Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from emitter.vocabulary import stack as discovery
+from stream import lockfile
 
 _LOCK_FILE: Final = "stack.lock"
 _PACKAGES: Final = (
@@ -40,27 +40,17 @@ class DataDir:
     def acquire(self) -> None:
         """Raises DataDirError when it cannot be written or another stack uses it."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / _LOCK_FILE).open("a+")
+            self._lock = lockfile.hold(self.path / _LOCK_FILE)
+        except lockfile.LockHeldError as held:
+            raise DataDirError(
+                f"data directory {self.path}: another stack (process {held.holder}) is running there; "
+                "stop it, or choose another with --data-dir"
+            ) from None
         except OSError as error:
             raise DataDirError(
                 f"data directory {self.path}: cannot be written: {error.strerror}; "
                 "choose another with --data-dir"
             ) from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            owner = lock.read().strip() or "unknown"
-            lock.close()
-            raise DataDirError(
-                f"data directory {self.path}: another stack (process {owner}) is running there; "
-                "stop it, or choose another with --data-dir"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        self._lock = lock
 
     def release(self) -> None:
         """Take ``stack.json`` away and let the next stack in."""

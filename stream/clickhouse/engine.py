@@ -10,10 +10,11 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote as percent_encoded
 
-from stream.clickhouse import config, lock
+from stream import lockfile
+from stream.clickhouse import config
 from stream.clickhouse.errors import ClickHouseError, EndpointError, from_engine
 from stream.clickhouse.lexer import tokens
 from stream.clickhouse.limits import Limits
@@ -35,7 +36,7 @@ class Engine:
             raise EndpointError(
                 f"data directory {directory}: expected a path without ? and &; choose another"
             )
-        self._lock = lock.acquire(directory / "endpoint.lock")
+        self._lock = _locked(directory / "endpoint.lock")
         store = directory / "engine"
         config.prepare_store(store)
         self.spool = _emptied(directory / "spool")
@@ -143,6 +144,16 @@ class Handle:
     def close(self) -> None:
         """Give the connection back."""
         self._connection.close()
+
+
+def _locked(path: Path) -> IO[str]:
+    try:
+        return lockfile.hold(path)
+    except lockfile.LockHeldError as held:
+        raise EndpointError(
+            f"{path.parent}: already served by another ClickHouse endpoint (pid {held.holder}); "
+            "stop that one or choose another --data-dir"
+        ) from None
 
 
 def _emptied(spool: Path) -> Path:
