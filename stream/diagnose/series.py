@@ -76,8 +76,8 @@ class Series:
                 window.expire(event.time)
         self.slots = slots
         if program.clear is not None and self.diagnosis is not None:
-            return not program.clear(slots, self.windows)
-        return program.when(slots, self.windows)
+            return not program.clear(slots, self.windows, ())
+        return program.when(slots, self.windows, ())
 
     def evidence(self) -> dict[str, Any]:
         """What the rule names, as it is at the sample that was judged last."""
@@ -87,7 +87,7 @@ class Series:
             for name, index in program.shown.items()
             if self.slots[index] is not NO_NUMBER and self.slots[index] != ""
         }
-        found.update(zip(program.names, program.values(self.slots, self.windows), strict=True))
+        found.update(zip(program.names, program.values(self.slots, self.windows, ()), strict=True))
         return {
             name: value[:TEXT_LIMIT] if isinstance(value, str) else value for name, value in found.items()
         }
@@ -124,4 +124,4 @@ class Series:
     def _learn(self, time_ns: int) -> None:
         slots = self.slots
         for window, source in self.pairs:
-            window.push(time_ns, source(slots))
+            window.push(time_ns, source(slots, self.windows))

@@ -10,6 +10,7 @@ from stream.rulelang import functions, numbers
 
 SLOTS: Final = "_slots"
 WINDOWS: Final = "_windows"
+PEERS: Final = "_peers"
 
 Lets: TypeAlias = "Sequence[tuple[str, ast.expr]]"
 """Names with their checked definitions; each may use those before it."""
@@ -39,8 +40,17 @@ def slot_value(index: int) -> ast.expr:
 
 def window_call(index: int, function: str, *arguments: ast.expr) -> ast.expr:
     """A statistic of window ``index``."""
-    window = ast.Subscript(ast.Name(WINDOWS, ast.Load()), ast.Constant(index), ast.Load())
-    return ast.Call(ast.Attribute(window, function, ast.Load()), list(arguments), [])
+    return _method(WINDOWS, index, function, arguments)
+
+
+def peer_call(index: int, function: str, *arguments: ast.expr) -> ast.expr:
+    """A statistic of the peers' values ``index``."""
+    return _method(PEERS, index, function, arguments)
+
+
+def _method(where: str, index: int, function: str, arguments: tuple[ast.expr, ...]) -> ast.expr:
+    one = ast.Subscript(ast.Name(where, ast.Load()), ast.Constant(index), ast.Load())
+    return ast.Call(ast.Attribute(one, function, ast.Load()), list(arguments), [])
 
 
 def function_of_slots(body: ast.expr) -> Callable[[Sequence[Any]], Any]:
@@ -48,8 +58,13 @@ def function_of_slots(body: ast.expr) -> Callable[[Sequence[Any]], Any]:
     return _build([SLOTS], [ast.Return(body)])
 
 
-def condition(lets: Lets, tree: ast.expr) -> Callable[[Sequence[Any], Sequence[Any]], bool]:
-    """A function of slots and windows giving the truth of ``tree``.
+def function_of_sample(body: ast.expr) -> Callable[[Sequence[Any], Sequence[Any]], Any]:
+    """``body`` as a function of slots and windows."""
+    return _build([SLOTS, WINDOWS], [ast.Return(body)])
+
+
+def condition(lets: Lets, tree: ast.expr) -> Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], bool]:
+    """A function of slots, windows and peers giving the truth of ``tree``.
 
     A conjunction stops at its first part that fails, and a ``let`` is computed only before the first part
     that needs it: cheap tests in front keep costly statistics behind them from being computed at all.
@@ -61,13 +76,13 @@ def condition(lets: Lets, tree: ast.expr) -> Callable[[Sequence[Any], Sequence[A
         body.extend(_assignments(lets, _needed(lets, part) - done))
         done |= _needed(lets, part)
         body.append(ast.If(ast.UnaryOp(ast.Not(), part), [ast.Return(ast.Constant(False))], []))
-    return _build([SLOTS, WINDOWS], [*body, ast.Return(ast.Constant(True))])
+    return _build([SLOTS, WINDOWS, PEERS], [*body, ast.Return(ast.Constant(True))])
 
 
-def values(lets: Lets) -> Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]]:
-    """A function of slots and windows giving the values of all ``let`` names, in order."""
+def values(lets: Lets) -> Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], tuple[Any, ...]]:
+    """A function of slots, windows and peers giving the values of all ``let`` names, in order."""
     result = ast.Return(ast.Tuple([local(name) for name, _ in lets], ast.Load()))
-    return _build([SLOTS, WINDOWS], [*_assignments(lets, {name for name, _ in lets}), result])
+    return _build([SLOTS, WINDOWS, PEERS], [*_assignments(lets, {name for name, _ in lets}), result])
 
 
 def _assignments(lets: Lets, names: set[str]) -> list[ast.stmt]:

@@ -117,7 +117,7 @@ def _compile(
 ) -> Program:
     names = tuple(name for name, _ in lets)
     windows = tuple(
-        WindowSpec(generate.function_of_slots(use.source), frozenset(use.needs), use.last, use.over_s)
+        WindowSpec(generate.function_of_sample(use.source), frozenset(use.needs), use.last, use.over_s)
         for use in scope.windows.values()
     )
     return Program(

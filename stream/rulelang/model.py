@@ -35,17 +35,31 @@ class Slot:
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """One window: what is pushed (a function of the slots), how long, and what is asked of it."""
+    """One window: what is pushed (of slots and the windows before it), how long, and what is asked of it.
 
-    source: Callable[[Sequence[Any]], float]
+    ``event`` None: a sample of the rule feeds it. Otherwise (``with``) each event of that name of the same
+    series does, read by ``slots``; one that lacks any of them is skipped.
+    """
+
+    source: Callable[[Sequence[Any], Sequence[Any]], float]
     needs: frozenset[str]
     last: int | None = None
     over_s: float | None = None
+    event: str | None = None
+    slots: tuple[Slot, ...] = ()
+
+
+@dataclass(frozen=True)
+class PeerSpec:
+    """What one rank is compared with: a value of each other rank of its ``of`` (run, role or node)."""
+
+    source: Callable[[Sequence[Any], Sequence[Any]], float]
+    of: str = "role"
 
 
 @dataclass(frozen=True)
 class Program:
-    """The compiled part of a rule: functions of what the slots read and of the windows.
+    """The compiled part of a rule: functions of what the slots read, of the windows and of the peers.
 
     ``values`` gives the ``let`` values, named by ``names``; ``clear`` is ``clear_when``; ``shown`` maps the
     fields that belong into the evidence to their slots.
@@ -55,10 +69,11 @@ class Program:
     windows: tuple[WindowSpec, ...]
     names: tuple[str, ...]
     where: Callable[[Sequence[Any]], bool] | None
-    when: Callable[[Sequence[Any], Sequence[Any]], bool]
-    values: Callable[[Sequence[Any], Sequence[Any]], tuple[Any, ...]]
-    clear: Callable[[Sequence[Any], Sequence[Any]], bool] | None
+    when: Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], bool]
+    values: Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], tuple[Any, ...]]
+    clear: Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], bool] | None
     shown: Mapping[str, int] = field(default_factory=dict)
+    peers: tuple[PeerSpec, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,10 +87,18 @@ class LogMatch:
 
 @dataclass(frozen=True)
 class Absent:
-    """Fires when ``of`` was not heard for ``for_s`` seconds."""
+    """Fires when ``of`` was not heard for ``for_s`` seconds.
+
+    ``after``: the clock starts with each event of this name (else with each ``of``). ``times``: the limit is
+    also at least so many times the longest recent gap between two ``of``. ``phases``: only time spent in
+    these phases counts (empty: all time).
+    """
 
     of: str
     for_s: float
+    after: str | None = None
+    times: float = 0.0
+    phases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +130,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. ``version`` is the hash of its content without samples; durations are in seconds."""
+    """One rule. ``version`` is the hash of its content without samples; durations are in seconds.
+
+    ``keys`` read what ``by`` names besides the run. ``same``: causes count only where these agree.
+    ``learn_all``: every sample enters the windows, not only those that neither match nor come while it fires.
+    """
 
     id: str
     pack: str
@@ -120,6 +147,9 @@ class Rule:
     version: str
     on: str
     by: tuple[str, ...] = ("run", "role", "rank")
+    keys: tuple[Slot, ...] = ()
+    same: tuple[str, ...] = ()
+    learn_all: bool = True
     program: Program | None = field(default=None, compare=False, repr=False)
     log: LogMatch | None = None
     absent: Absent | None = None

@@ -319,6 +319,6 @@ def test_lets_are_computed_only_for_parts_that_are_reached() -> None:
     both, _ = expressions.check("loss > 1 and typical > 1", scope, BOOL)
     assert both is not None
     test = generate.condition([("typical", broken.tree)], both.tree)
-    assert test([0.0], []) is False
+    assert test([0.0], [], []) is False
     with pytest.raises(IndexError):
-        test([2.0], [])
+        test([2.0], [], [])
