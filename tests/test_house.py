@@ -109,7 +109,7 @@ def test_the_wheel_carries_its_data(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
 
     for expected in (
-        "emitter/py.typed", "stream/_data/rules/numerics.yaml", "stream/_data/dashboards/run.json",
+        "emitter/py.typed", "stream/_data/rules/numerics/loss-spike.yaml", "stream/_data/dashboards/run.json",
         "stream/_data/examples/train_gpt.py", "stream/web/static/index.html",
     ):  # fmt: skip
         assert expected in names

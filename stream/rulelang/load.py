@@ -48,7 +48,7 @@ def _files(paths: Sequence[Path], errors: list[RuleError]) -> list[Path]:
     for path in paths:
         inside = [path]
         if path.is_dir():
-            inside = sorted(file for suffix in SUFFIXES for file in path.glob(f"*{suffix}"))
+            inside = sorted(file for suffix in SUFFIXES for file in path.rglob(f"*{suffix}"))
         if not inside:
             errors.append(RuleError(str(path), 1, 1, "expected a folder with .yaml packs, found none in it"))
         found.update(dict.fromkeys(inside))

@@ -30,7 +30,7 @@ def test_every_rule_carries_proof_and_page(rule: Rule) -> None:
     assert any(sample.expect for sample in rule.tests)
     assert any(not sample.expect for sample in rule.tests)
     assert rule.runbook == f"{rule.id}.md"
-    page = (FOLDER / "runbooks" / rule.runbook).read_text()
+    page = (Path(rule.file).parent / "runbooks" / rule.runbook).read_text()
     assert page.startswith(f"# {rule.id}\n")
     assert re.findall(r"^## .*$", page, re.MULTILINE) == HEADINGS
     assert len(rule.suggestions) == 3
@@ -38,9 +38,9 @@ def test_every_rule_carries_proof_and_page(rule: Rule) -> None:
 
 
 def test_packs_and_pages_belong_together() -> None:
-    """A pack is named like its file, and no page is left over."""
-    assert all(Path(pack.file).stem == pack.name for pack in RULES.packs)
-    pages = {page.name for page in (FOLDER / "runbooks").glob("*.md")}
+    """A pack is named like its folder, and no page is left over."""
+    assert all(Path(pack.file).parent.name == pack.name for pack in RULES.packs)
+    pages = {page.name for page in FOLDER.rglob("runbooks/*.md")}
     assert pages == {rule.runbook for rule in RULES.rules}
 
 
