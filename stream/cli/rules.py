@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stream.cli.options import ERROR, FOUND, AsJson
+from stream.cli.options import ERROR, FOUND, AsJson, Rules
 
 if TYPE_CHECKING:
     from stream.rulelang import RuleSet
@@ -74,3 +74,23 @@ def run_tests(paths: Paths = None) -> None:
     typer.echo(
         f"{sum(len(rule.tests) for rule in rules.rules)} samples of {len(rules.rules)} rules: all pass"
     )
+
+
+@app.command("match")
+def match(
+    file: Annotated[Path, typer.Argument(help="A log file; - is stdin.", allow_dash=True, dir_okay=False)],
+    rules: Rules = None,
+    experimental: Annotated[bool, typer.Option(help="Also rules of that maturity.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which rules each line of a log matches, looking at every line alone.
+
+    With --json one object for each line: line (from 1), rules (strongest first), category of the strongest
+    or null. Exit code 1 where a rule of warning or above matched.
+    """
+    from stream.cli.rule_match import match_file
+    from stream.diagnose.lines import LineJudge
+
+    judge = LineJudge(_load(rules), experimental=experimental)
+    if match_file(file, judge, as_json):
+        raise typer.Exit(FOUND)
