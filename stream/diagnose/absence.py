@@ -6,7 +6,6 @@ import heapq
 from typing import Any
 
 from stream.diagnose.clock import Clock
-from stream.diagnose.series import First
 from stream.events import Event, Resource
 from stream.rulelang.model import Rule
 
@@ -17,7 +16,6 @@ class Listener:
     __slots__ = (
         "diagnosis",
         "event",
-        "first",
         "heard",
         "key",
         "open",
@@ -34,7 +32,6 @@ class Listener:
         self.heard = -1
         self.event: Event | None = None
         self.resource: Resource | None = None
-        self.first: First | None = None
         self.diagnosis: Any = None
         self.open = True
         self.scheduled = False

@@ -12,12 +12,14 @@ from typing import Final
 from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions
-from stream.diagnose.absence import Silences
 from stream.diagnose.clock import Clock
 from stream.diagnose.counts import Counts
 from stream.diagnose.judging import Judge
+from stream.diagnose.listening import Listening
 from stream.diagnose.ordering import DUPLICATE
 from stream.diagnose.runs import Emitter, Run, emitter_key
+from stream.diagnose.verdicts import Watch
+from stream.diagnose.watching import Watching
 from stream.events import Batch, Event, Resource, Tick
 from stream.rulelang.model import RuleSet
 
@@ -32,7 +34,7 @@ class Engine:
 
     ``grace_s``: how long a gap in ``train.seq`` is held; ``idle_s``: after how long without an event a
     run is forgotten (both by the ticks' clock); ``max_series``: the most series and emitters of one run;
-    ``experimental``: also run rules of that maturity.
+    ``experimental``: also run rules of that maturity; ``watch`` is told of every judgement.
     """
 
     def __init__(
@@ -43,11 +45,14 @@ class Engine:
         idle_s: float = IDLE_S,
         max_series: int = MAX_SERIES,
         experimental: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         self.counts = Counts()
         self.clock = Clock()
-        self._silences = Silences()
-        self._judge = Judge(rules, self.clock, self._silences, self.counts, max_series, experimental)
+        active = [rule for rule in rules.rules if experimental or rule.maturity == "stable"]
+        watching = None if watch is None else Watching(watch)
+        self._judge = Judge(active, self.counts, max_series, watching)
+        self._listening = Listening(active, self.clock, self._judge.publisher, watching)
         self._runs: dict[str, Run] = {}
         self._grace_ns = int(grace_s * 1e9)
         self._idle_ns = int(idle_s * 1e9)
@@ -68,6 +73,17 @@ class Engine:
             self._batch(message, out)
         else:
             self.counts.without_run += len(message.events)
+        return out
+
+    def drain(self) -> list[Diagnosis]:
+        """The recorded data ended: everything that was held back for its turn is judged now."""
+        out: list[Diagnosis] = []
+        for run in self._runs.values():
+            for emitter in list(run.holding.values()):
+                lost = emitter.order.lost
+                for ready in emitter.order.drain():
+                    self._take(run, emitter, ready, out)
+                self._account(run, emitter, emitter.order.lost - lost)
         return out
 
     def _batch(self, batch: Batch, out: list[Diagnosis]) -> None:
@@ -98,7 +114,7 @@ class Engine:
             self.counts.old_attempts += 1
             return None
         if resource.attempt > run.attempt:
-            self._judge.end_attempt(run, event.time, transitions.ENDED, out)
+            self._end_attempt(run, event.time, transitions.ENDED, out)
             run.begin(resource.attempt)
         key = emitter_key(resource)
         emitter = run.emitters.get(key)
@@ -116,11 +132,11 @@ class Engine:
     def _event(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
         seq, order = event.seq, emitter.order
         if seq is None:
-            self._judge.event(run, emitter, event, out)
+            self._take(run, emitter, event, out)
             return
         if seq == order.expected and not order.holding:
             order.expected += 1
-            self._judge.event(run, emitter, event, out)
+            self._take(run, emitter, event, out)
             return
         reason = order.refused(seq)
         if reason is not None:
@@ -128,8 +144,29 @@ class Engine:
             return
         lost = order.lost
         for ready in order.take(event, seq, self.clock.now):
-            self._judge.event(run, emitter, ready, out)
+            self._take(run, emitter, ready, out)
         self._account(run, emitter, order.lost - lost)
+
+    def _take(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
+        """Judge one event that is in order."""
+        if not emitter.live:
+            self.counts.after_end += 1
+            return
+        self._judge.event(run, emitter, event, out)
+        if event.name in self._listening.of:
+            self._listening.hear(run, emitter, event, out)
+        if event.name == words.LIFECYCLE and event.values.get(words.LIFECYCLE_STATE) in words.ENDED_STATES:
+            emitter.live = False
+            run.holding.pop(emitter.key, None)
+            self._judge.end_emitter(run, emitter, event.time, out)
+            self._listening.end_emitter(run, emitter, event.time, out)
+
+    def _end_attempt(self, run: Run, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
+        """Resolve everything open; what its emitters still say counts no more."""
+        for emitter in run.emitters.values():
+            emitter.live = False
+        self._judge.end_attempt(run, time_ns, reason, out)
+        self._listening.end_attempt(run, time_ns, reason, out)
 
     def _refuse(self, reason: str) -> None:
         if reason == DUPLICATE:
@@ -153,7 +190,8 @@ class Engine:
                 run.seen = now
             for emitter in list(run.holding.values()):
                 self._release(run, emitter, now, out)
-        self._judge.tick(now, out)
+            self._judge.tick(run, now, out)
+        self._listening.tick(out)
         if self._expired_at is None or now - self._expired_at >= _EXPIRE_EVERY_NS:
             self._expired_at = now
             self._expire(now, out)
@@ -161,14 +199,14 @@ class Engine:
     def _release(self, run: Run, emitter: Emitter, now: int, out: list[Diagnosis]) -> None:
         lost = emitter.order.lost
         for ready in emitter.order.release(now, self._grace_ns):
-            self._judge.event(run, emitter, ready, out)
+            self._take(run, emitter, ready, out)
         self._account(run, emitter, emitter.order.lost - lost)
 
     def _expire(self, now: int, out: list[Diagnosis]) -> None:
         for run in [
             run for run in self._runs.values() if run.seen is not None and run.seen < now - self._idle_ns
         ]:
-            self._judge.end_attempt(run, now, transitions.EXPIRED, out)
+            self._end_attempt(run, now, transitions.EXPIRED, out)
             self.counts.runs_expired += 1
             del self._runs[run.id]
 

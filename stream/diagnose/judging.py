@@ -1,220 +1,199 @@
-"""Judging: an event that is in order meets the series of its rules; what opens and what closes."""
+"""Judging: an event that is in order meets the series of its rules; what opens and what closes.
+
+Every sample of every rule goes through ``Judge.sample``; every transition goes through ``Publisher``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
-from stream.diagnose import transitions
-from stream.diagnose.absence import Listener, Silences
-from stream.diagnose.clock import Clock
+from stream.diagnose import transitions, verdicts
 from stream.diagnose.counts import Counts
+from stream.diagnose.echoes import echo_of
 from stream.diagnose.logmatch import LogMatcher
-from stream.diagnose.reading import Groups, reader
-from stream.diagnose.runs import Emitter, Run, series_key
-from stream.diagnose.series import TEXT_LIMIT, First, Plan, Series
+from stream.diagnose.plans import DIAGNOSIS, Plan, Plans
+from stream.diagnose.publishing import NO_VALUES, Publisher
+from stream.diagnose.reading import Groups
+from stream.diagnose.routing import Routing
+from stream.diagnose.runs import NO_GROUPS, Emitter, Route, Run
+from stream.diagnose.series import TEXT_LIMIT, Series, first
+from stream.diagnose.verdicts import Outcome
+from stream.diagnose.watching import Watching
 from stream.events import Event
-from stream.rulelang.model import Rule, RuleSet
+from stream.rulelang.model import Rule
 
-_NO_GROUPS: Final[Groups] = {}
+_NO_MATCH: Final[Outcome] = (verdicts.NO_MATCH, "")
 
 
 class Judge:
-    """The rules in force, made ready, and the log series that wait for quiet."""
+    """The rules over samples in force, made ready."""
 
     def __init__(
-        self,
-        rules: RuleSet,
-        clock: Clock,
-        silences: Silences,
-        counts: Counts,
-        max_series: int,
-        experimental: bool,
+        self, rules: Sequence[Rule], counts: Counts, max_series: int, watching: Watching | None
     ) -> None:
-        active = [rule for rule in rules.rules if experimental or rule.maturity == "stable"]
-        self._plans: dict[str, list[Plan]] = {}
-        for rule in active:
-            if rule.program is not None:
-                plan = Plan(rule, rule.program, reader(rule.program.slots))
-                self._plans.setdefault(rule.on, []).append(plan)
-        self._absent: dict[str, list[Rule]] = {}
-        for rule in active:
-            if rule.absent is not None:
-                self._absent.setdefault(rule.absent.of, []).append(rule)
-        self._logs = LogMatcher(active)
-        self._clock = clock
-        self._silences = silences
-        self._counts = counts
-        self._max_series = max_series
-        self._loud: dict[int, tuple[Run, Series]] = {}
+        self.plans = Plans(rules)
+        self.publisher = Publisher(self._echo)
+        self._routing = Routing(self.plans, counts, max_series, watching is not None)
+        self._logs = LogMatcher(rules)
+        self._watching = watching
 
     def event(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
-        """Judge one event of a live emitter."""
-        name = event.name
-        if not emitter.live:
-            self._counts.after_end += 1
-            return
-        if name == words.LOG:
-            self._log(run, emitter, event, out)
+        """Judge one event that is in order by the rules over samples."""
+        route = emitter.routes.get((event.name, *event.values))
+        if route is None:
+            route = self._routing.route(run, emitter, event)
+        for _, feed in route.feeds:
+            feed.take(event, emitter.resource)
+        if event.name == words.LOG:
+            self._line(run, emitter, route, event, out)
         else:
-            series = emitter.routes.get(name)
-            if series is None:
-                series = self._route(run, emitter, name)
-            for one in series:
-                self._sample(run, emitter, one, event, _NO_GROUPS, out)
-        if name in self._absent:
-            self._hear(run, emitter, event, out)
-        if name == words.LIFECYCLE and event.values.get(words.LIFECYCLE_STATE) in words.ENDED_STATES:
-            self._end_emitter(run, emitter, event, out)
+            for plan, series in route.series:
+                self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
+        if route.missing and self._watching is not None:
+            for plan, name in route.missing:
+                self._watching.no_sample(plan, emitter, event, verdicts.MISSING, name)
 
-    def tick(self, now: int, out: list[Diagnosis]) -> None:
-        """The clock moved: log series that stayed quiet resolve, ranks that stayed silent fire."""
-        for token, (run, series) in list(self._loud.items()):
-            until = series.last_match + series.plan.keep_ns
-            if now >= until:
-                del self._loud[token]
-                self._close(run, series, until, transitions.QUIET, None, {}, out)
-        for listener in self._silences.fallen_silent(self._clock):
-            self._fall_silent(listener, out)
-
-    def end_attempt(self, run: Run, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
-        """Resolve everything open, forget the attempt's series, refuse its emitters from now on."""
-        for emitter in run.emitters.values():
-            emitter.live = False
-        for series in run.series.values():
-            self._close(run, series, time_ns, reason, None, {}, out)
-        for listener in run.listeners.values():
-            listener.open = False
-            self._close_listener(run, listener, time_ns, reason, None, out)
-
-    def _route(self, run: Run, emitter: Emitter, name: str) -> list[Series]:
-        found = []
-        for plan in self._plans.get(name, ()):
-            key = series_key(plan.rule.by, emitter.resource)
-            series = run.series.get((plan.rule.id, key))
-            if series is None:
-                if len(run.series) >= self._max_series:
-                    self._counts.series_refused += 1
-                    continue
-                series = run.series[plan.rule.id, key] = Series(plan, key)
-            found.append(series)
-        emitter.routes[name] = found
-        return found
-
-    def _log(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
-        series = emitter.routes.get(words.LOG)
-        if series is None:
-            series = self._route(run, emitter, words.LOG)
-        if not series:
+    def _line(self, run: Run, emitter: Emitter, route: Route, event: Event, out: list[Diagnosis]) -> None:
+        if not route.series:
             return
         matches = self._logs.match(event.body or "")
-        for one in series:
-            rule = one.plan.rule
-            if rule.log is None:
-                self._sample(run, emitter, one, event, _NO_GROUPS, out)
-            elif rule.id in matches:
-                self._line(run, emitter, one, event, matches[rule.id], out)
+        for plan, series in route.series:
+            if not plan.quiet:
+                self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
+            elif plan.rule.id in matches:
+                self._meet(run, emitter, plan, series, event, matches[plan.rule.id], out)
+            elif self._watching is not None:
+                self._watching.no_sample(plan, emitter, event, verdicts.UNMATCHED)
 
-    def _line(
-        self, run: Run, emitter: Emitter, series: Series, event: Event, groups: Groups, out: list[Diagnosis]
-    ) -> None:
-        """A line that matches a log rule: the diagnosis lasts until lines stay away for keep_firing."""
-        until = series.last_match + series.plan.keep_ns
-        if series.firing and event.time > until:
-            self._close(run, series, until, transitions.QUIET, None, {}, out)
-        if series.judge(event, emitter.resource, groups):
-            self._matched(run, emitter, series, event, out)
+    def _meet(
+        self, run: Run, emitter: Emitter, plan: Plan, series: Series | None, event: Event, groups: Groups,
+        out: list[Diagnosis],
+    ) -> None:  # fmt: skip
+        """One event and one rule: judged at once, also where several ranks meet (in order of arrival)."""
+        if series is None:
+            series = self._routing.series_of(run, emitter, plan, event, groups)
+        if series is not None:
+            self.sample(run, emitter, series, event, groups, plan.alone, out)
+        elif self._watching is not None:
+            self._watching.no_sample(plan, emitter, event, verdicts.REFUSED)
 
-    def _sample(
-        self, run: Run, emitter: Emitter, series: Series, event: Event, groups: Groups, out: list[Diagnosis]
+    def sample(
+        self,
+        run: Run,
+        emitter: Emitter,
+        series: Series,
+        event: Event,
+        groups: Groups,
+        peers: Sequence[Any],
+        out: list[Diagnosis],
     ) -> None:
-        verdict = series.judge(event, emitter.resource, groups)
-        if verdict is None:
+        """Judge one event by one rule: the only place where samples are judged."""
+        plan = series.plan
+        program = plan.program
+        slots = plan.read(event, emitter.resource, groups)
+        if slots is None or (program.where is not None and not program.where(slots)):
+            if self._watching is not None:
+                self._watching.unread(series, emitter, event, slots)
             return
-        if verdict:
-            self._matched(run, emitter, series, event, out)
-        elif series.calm(event):
-            self._close(run, series, event.time, transitions.CLEARED, event, series.evidence(), out)
-            series.ended(event)
+        if series.open and plan.quiet and event.time > series.last_match + plan.keep_ns:
+            self._grow_quiet(run, series, out)
+        windows = series.windows
+        if plan.timed:
+            for window in windows:
+                window.expire(event.time)
+        series.slots = slots
+        series.peers = peers
+        seen = self._watching.look(series, emitter, event) if self._watching is not None else None
+        if series.open and program.clear is not None:
+            matches = not program.clear(slots, windows, peers)
+        else:
+            matches = program.when(slots, windows, peers)
+        outcome = _NO_MATCH
+        if matches:
+            outcome = self._matched(run, emitter, series, event, out)
+        elif series.open:
+            outcome = self._calm(run, series, event, out)
+        elif series.first is not None:
+            series.reset()
+        if seen is not None and self._watching is not None:
+            self._watching.judged(seen, series, outcome)
+        if plan.learn_all or not (matches or series.open):
+            series.learn(event.time)
 
     def _matched(
         self, run: Run, emitter: Emitter, series: Series, event: Event, out: list[Diagnosis]
-    ) -> None:
-        persisted = series.matched(event)
-        rule = series.plan.rule
-        if series.firing or not persisted or series.first is None or run.inhibited(rule.inhibited_by):
-            return
-        evidence = series.evidence()
-        if rule.log is not None:
-            evidence["text"] = (event.body or "")[:TEXT_LIMIT]
-            self._loud[id(series)] = (run, series)
-        series.diagnosis = transitions.firing(
-            rule, series.key, series.first, event, emitter.resource, evidence
-        )
-        run.opened(rule.id)
-        out.append(series.diagnosis)
+    ) -> Outcome:
+        """A sample matches: it fires when that has lasted long enough and no cause does."""
+        if not series.matched(event) and not series.open:
+            return verdicts.PENDING, ""
+        if not series.open:
+            series.open = True
+            series.emitter = emitter.key
+            run.open[series.rule.id, series.key] = series
+        if series.diagnosis is not None:
+            return verdicts.STILL, ""
+        return self.publisher.fire(run, series, event.time, lambda: _diagnosis(emitter, series, event), out)
+
+    def _calm(self, run: Run, series: Series, event: Event, out: list[Diagnosis]) -> Outcome:
+        """A sample of an open series does not match: it ends, unless keep_firing holds it."""
+        if not series.ends(event):
+            return verdicts.STILL, ""
+        self._close(run, series, event.time, transitions.CLEARED, out, event, series.evidence())
+        return verdicts.RESOLVED, transitions.CLEARED
+
+    def tick(self, run: Run, now: int, out: list[Diagnosis]) -> None:
+        """The clock moved: log series that stayed quiet resolve."""
+        for series in [series for series in run.open.values() if series.plan.quiet]:
+            if now >= series.last_match + series.plan.keep_ns:
+                self._grow_quiet(run, series, out)
+
+    def end_emitter(self, run: Run, emitter: Emitter, time_ns: int, out: list[Diagnosis]) -> None:
+        """The process ended: what is open for it alone ends."""
+        for series in list(run.open.values()):
+            if series.emitter == emitter.key and not series.plan.cross_rank:
+                self._end(run, series, time_ns, transitions.ENDED, out)
+
+    def end_attempt(self, run: Run, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
+        """Resolve everything open."""
+        for series in list(run.open.values()):
+            self._end(run, series, time_ns, reason, out)
+
+    def _grow_quiet(self, run: Run, series: Series, out: list[Diagnosis]) -> None:
+        self._end(run, series, series.last_match + series.plan.keep_ns, transitions.QUIET, out)
+
+    def _end(self, run: Run, series: Series, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
+        """End an open series by something else than a sample."""
+        self._close(run, series, time_ns, reason, out)
+        if self._watching is not None:
+            self._watching.closed(series, time_ns, reason)
 
     def _close(
-        self, run: Run, series: Series, time_ns: int, reason: str, event: Event | None,
-        values: dict[str, Any], out: list[Diagnosis],
-    ) -> None:  # fmt: skip
-        if not series.firing:
-            return
-        out.append(transitions.resolved(series.diagnosis, time_ns, reason, event, values))
-        run.closed(series.plan.rule.id)
-        self._loud.pop(id(series), None)
-        series.reset()
-
-    def _end_emitter(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
-        """The process ended: what is open for it ends, and its silence means nothing."""
-        emitter.live = False
-        run.holding.pop(emitter.key, None)
-        for routes in emitter.routes.values():
-            for series in routes:
-                self._close(run, series, event.time, transitions.ENDED, None, {}, out)
-        for listener in emitter.listeners or ():
-            listener.open = False
-            self._close_listener(run, listener, event.time, transitions.ENDED, None, out)
-
-    def _hear(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
-        if emitter.listeners is None:
-            emitter.listeners = [self._listener(run, emitter, rule) for rule in self._absent[event.name]]
-        for listener in emitter.listeners:
-            listener.open = True
-            self._close_listener(run, listener, event.time, transitions.RETURNED, event, out)
-            listener.hear(event, emitter.resource, self._clock.now)
-            self._silences.watch(listener)
-
-    def _listener(self, run: Run, emitter: Emitter, rule: Rule) -> Listener:
-        key = series_key(rule.by, emitter.resource)
-        known = run.listeners.get((rule.id, key))
-        if known is None:
-            known = run.listeners[rule.id, key] = Listener(rule, key, run)
-        return known
-
-    def _fall_silent(self, listener: Listener, out: list[Diagnosis]) -> None:
-        run, rule, event, resource = listener.run, listener.rule, listener.event, listener.resource
-        if event is None or resource is None or run.inhibited(rule.inhibited_by):
-            self._silences.watch(listener)
-            return
-        evidence = {**event.values, "silent": listener.limit_ns / 1e9}
-        at = Event(event.name, listener.heard + listener.limit_ns, step=event.step, epoch=event.epoch)
-        listener.diagnosis = transitions.firing(rule, listener.key, First(event), at, resource, evidence)
-        run.opened(rule.id)
-        out.append(listener.diagnosis)
-
-    def _close_listener(
         self,
         run: Run,
-        listener: Listener,
+        series: Series,
         time_ns: int,
         reason: str,
-        event: Event | None,
         out: list[Diagnosis],
+        event: Event | None = None,
+        values: Mapping[str, Any] = NO_VALUES,
     ) -> None:
-        if listener.diagnosis is None:
-            return
-        out.append(transitions.resolved(listener.diagnosis, time_ns, reason, event, {}))
-        run.closed(listener.rule.id)
-        listener.diagnosis = None
+        del run.open[series.rule.id, series.key]
+        self.publisher.resolve(run, series, time_ns, reason, out, event, values)
+        series.reset()
+
+    def _echo(self, run: Run, made: Diagnosis, time_ns: int, out: list[Diagnosis]) -> None:
+        """Rules on diagnosis look at a transition of another rule."""
+        if DIAGNOSIS in self.plans.on and not self.plans.looks_at_diagnoses(made.rule):
+            voice, event = echo_of(run, made, time_ns)
+            self.event(run, voice, event, out)
+
+
+def _diagnosis(emitter: Emitter, series: Series, event: Event) -> Diagnosis:
+    evidence = series.evidence()
+    if series.plan.quiet:
+        evidence["text"] = (event.body or "")[:TEXT_LIMIT]
+    begin = series.first or first(event)
+    return transitions.firing(series.rule, series.key, begin, event, emitter.resource, evidence)

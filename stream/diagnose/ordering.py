@@ -62,6 +62,12 @@ class SeqOrder:
             self._skip_gap()
             yield from self._ready()
 
+    def drain(self) -> Iterator[Event]:
+        """Give up every gap: nothing more comes."""
+        while self._held:
+            self._skip_gap()
+            yield from self._ready()
+
     def _ready(self) -> Iterator[Event]:
         while (held := self._held.pop(self.expected, None)) is not None:
             self.expected += 1

@@ -2,16 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from stream.diagnose.absence import Listener
 from stream.diagnose.ordering import SeqOrder
-from stream.diagnose.series import Series
-from stream.events import Resource
+from stream.diagnose.plans import Feeder, Plan
+from stream.diagnose.reading import Groups
+from stream.diagnose.series import Key, Series
+from stream.events import Event, Resource
+from stream.rulelang.windows import Window
+
+MAX_ROUTES: Final = 256
+"""Combinations of names of values that one emitter's routes are kept for."""
+
+NO_GROUPS: Final[Groups] = {}
+
+
+class Feed:
+    """A window that events of another name fill, and what it takes from them."""
+
+    __slots__ = ("feeder", "window")
+
+    def __init__(self, feeder: Feeder, window: Window) -> None:
+        self.feeder = feeder
+        self.window = window
+
+    def take(self, event: Event, resource: Resource) -> None:
+        """Fill the window from an event of the other name; one that lacks a field is skipped."""
+        slots = self.feeder.read(event, resource, NO_GROUPS)
+        if slots is not None:
+            self.window.push(event.time, self.feeder.spec.source(slots, ()))
+
+
+class Route:
+    """Where events with the same name and the same names of values go, in the order of the rules.
+
+    ``series`` has a plan's series, or None where the event itself says which. ``missing`` is filled only
+    for a watched engine: plans on this event that lack a value, and its name.
+    """
+
+    __slots__ = ("feeds", "missing", "series")
+
+    def __init__(self) -> None:
+        self.feeds: list[tuple[Plan, Feed]] = []
+        self.series: list[tuple[Plan, Series | None]] = []
+        self.missing: list[tuple[Plan, str]] = []
 
 
 class Emitter:
-    """One emitter process of one attempt. ``routes`` maps an event's name to the series it feeds."""
+    """One emitter process of one attempt. ``routes``: by an event's name and the names of its values."""
 
     __slots__ = ("key", "listeners", "live", "order", "resource", "routes")
 
@@ -19,16 +59,22 @@ class Emitter:
         self.key = key
         self.resource = resource
         self.order = SeqOrder()
-        self.routes: dict[str, list[Series]] = {}
+        self.routes: dict[tuple[str, ...], Route] = {}
         self.listeners: list[Listener] | None = None
         self.live = True
 
 
 class Run:
-    """One run. Everything but ``positions`` belongs to the present attempt."""
+    """One run. Everything but ``positions`` belongs to the present attempt.
+
+    ``open``: the series that are open, in the order in which they opened. ``firing`` counts the diagnoses
+    of each rule that were said and not resolved. ``feeds``: windows filled by other events, by rule, place
+    and the part of the key that the resource gives. ``voices``: who says the events named diagnosis.
+    """
 
     __slots__ = (
-        "attempt", "emitters", "firing", "holding", "id", "listeners", "positions", "seen", "series",
+        "attempt", "emitters", "feeds", "firing", "holding", "id", "listeners", "open", "positions", "seen",
+        "series", "voices",
     )  # fmt: skip
 
     def __init__(self, run_id: str, attempt: int) -> None:
@@ -41,14 +87,20 @@ class Run:
         """Start an attempt with nothing remembered of the one before."""
         self.attempt = attempt
         self.emitters: dict[str, Emitter] = {}
-        self.series: dict[tuple[str, tuple[Any, ...]], Series] = {}
-        self.listeners: dict[tuple[str, tuple[Any, ...]], Listener] = {}
+        self.series: dict[tuple[str, Key], Series] = {}
+        self.feeds: dict[tuple[str, int, Key], Feed] = {}
+        self.listeners: dict[tuple[str, Key], Listener] = {}
+        self.open: dict[tuple[str, Key], Series] = {}
         self.firing: dict[str, int] = {}
         self.holding: dict[str, Emitter] = {}
+        self.voices: dict[tuple[int | None, str | None, str | None], Emitter] = {}
 
-    def inhibited(self, causes: tuple[str, ...]) -> bool:
-        """Whether one of these rules fires in the present attempt."""
-        return any(self.firing.get(cause) for cause in causes)
+    def cause(self, causes: tuple[str, ...]) -> str | None:
+        """The first of these rules that fires in the present attempt."""
+        for cause in causes:
+            if self.firing.get(cause):
+                return cause
+        return None
 
     def opened(self, rule: str) -> None:
         """Count a diagnosis of this rule as open."""
@@ -57,6 +109,23 @@ class Run:
     def closed(self, rule: str) -> None:
         """Count one diagnosis of this rule less as open."""
         self.firing[rule] -= 1
+
+    def feed(self, plan: Plan, feeder: Feeder, resource: Resource) -> Feed:
+        """The window of this rule that the other events of this resource's series fill."""
+        key = (plan.rule.id, feeder.index, plan.keys.of_resource(resource))
+        found = self.feeds.get(key)
+        if found is None:
+            found = self.feeds[key] = Feed(feeder, Window(feeder.spec))
+        return found
+
+
+def windows_of(run: Run, plan: Plan, resource: Resource) -> list[Window]:
+    """The windows of a new series in the order of its program: its own, and those that others fill."""
+    fed: Mapping[int, Window] = {
+        feeder.index: run.feed(plan, feeder, resource).window for feeder in plan.feeders
+    }
+    specs = plan.program.windows
+    return [fed[index] if index in fed else Window(spec) for index, spec in enumerate(specs)]
 
 
 def emitter_key(resource: Resource) -> str:
@@ -67,5 +136,5 @@ def emitter_key(resource: Resource) -> str:
 
 
 def series_key(by: tuple[str, ...], resource: Resource) -> tuple[Any, ...]:
-    """The values of ``by`` besides the run."""
+    """The values of ``by`` besides the run, where all of them are the resource's."""
     return tuple(getattr(resource, word) for word in by if word != "run")

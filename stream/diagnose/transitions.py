@@ -23,6 +23,8 @@ ENDED: Final = "ended"
 """The attempt ended, or the rank did."""
 EXPIRED: Final = "expired"
 """The run was idle for so long that it was forgotten."""
+RELOADED: Final = "reloaded"
+"""The rule was changed or taken away."""
 
 
 def diagnosis_id(run: str, attempt: int, rule: str, key: tuple[Any, ...], first: First) -> str:
@@ -48,11 +50,11 @@ def firing(
         time=rfc3339(event.time),
         summary=rule.summary.render(_shown(rule, event, resource, evidence)),
         attempt=resource.attempt,
-        rank=resource.rank,
-        node=resource.node,
+        rank=resource.rank if _names(rule, "rank") else None,
+        node=resource.node if _names(rule, "node") else None,
         step=event.step,
         epoch=event.epoch,
-        role=resource.role,
+        role=resource.role if _names(rule, "role") else None,
         rule_version=rule.version,
         evidence=evidence,
         suggestions=list(rule.suggestions),
@@ -67,6 +69,11 @@ def resolved(
     evidence = {**open_one.evidence, **values, "reason": reason}
     step, epoch = (event.step, event.epoch) if event else (open_one.step, open_one.epoch)
     return replace(open_one, state=RESOLVED, time=rfc3339(time_ns), step=step, epoch=epoch, evidence=evidence)
+
+
+def _names(rule: Rule, word: str) -> bool:
+    """Whether a diagnosis of this rule is about one such thing: always where it is about one rank."""
+    return "rank" in rule.by or word in rule.by
 
 
 def _shown(rule: Rule, event: Event, resource: Resource, evidence: Mapping[str, Any]) -> dict[str, Any]:

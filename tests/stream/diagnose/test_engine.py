@@ -107,8 +107,8 @@ def test_clear_when_has_a_threshold_of_its_own() -> None:
 
 
 def test_the_baseline_freezes_while_samples_match() -> None:
-    """Bad values never enter the window, however long the trouble lasts; a lone outlier does not either."""
-    body = "let: {typical: 'median(loss, last=5)'}\nwhen: loss > 3 * typical\nfor: 2"
+    """With `learn: calm` bad values, and lone outliers, never enter the window, however long it lasts."""
+    body = "let: {typical: 'median(loss, last=5)'}\nwhen: loss > 3 * typical\nfor: 2\nlearn: calm"
     feed = Feed(rules(rule(body)))
     losses = [1.0] * 5 + [50.0] + [1.0] * 2 + [50.0] * 200 + [1.1]
     opened, closed = feed.send(resource(), *(step(n, loss=loss) for n, loss in enumerate(losses)))
