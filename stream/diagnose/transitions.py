@@ -26,6 +26,10 @@ EXPIRED: Final = "expired"
 RELOADED: Final = "reloaded"
 """The rule was changed or taken away."""
 
+FILE: Final = "log.file.path"
+LINE: Final = "log.file.record_number"
+"""OpenTelemetry's names for the file and line a record was read from."""
+
 
 def diagnosis_id(run: str, attempt: int, rule: str, key: tuple[Any, ...], first: First) -> str:
     """The same firing is the same diagnosis, however often it is replayed."""
@@ -55,6 +59,7 @@ def firing(
         step=event.step,
         epoch=event.epoch,
         role=resource.role if _names(rule, "role") else None,
+        **_place(event),
         rule_version=rule.version,
         evidence=evidence,
         suggestions=list(rule.suggestions),
@@ -69,6 +74,15 @@ def resolved(
     evidence = {**open_one.evidence, **values, "reason": reason}
     step, epoch = (event.step, event.epoch) if event else (open_one.step, open_one.epoch)
     return replace(open_one, state=RESOLVED, time=rfc3339(time_ns), step=step, epoch=epoch, evidence=evidence)
+
+
+def _place(event: Event) -> dict[str, Any]:
+    """Where the event was read, if it was read from a file."""
+    file, line = event.values.get(FILE), event.values.get(LINE)
+    return {
+        "file": file if isinstance(file, str) else None,
+        "line": int(line) if isinstance(line, (int, float)) else None,
+    }
 
 
 def _names(rule: Rule, word: str) -> bool:
