@@ -26,13 +26,21 @@ class Function:
     many: bool = False
 
 
+TIMES: Final = "times"
+EMA: Final = "ema"
+
+
 @dataclass(frozen=True)
 class WindowFunction:
-    """A function over the samples before this one. ``needs``: which statistics its window must keep."""
+    """A function over the samples before this one.
+
+    ``needs``: what its window must keep from the start (TIMES, EMA), or "" where values are enough.
+    ``takes_share``: a second argument, a constant from 0 to 1. ``zscore`` is made of mean and std.
+    """
 
     name: str
     meaning: str
-    needs: str
+    needs: str = ""
     takes_share: bool = False
 
 
@@ -56,23 +64,30 @@ PLAIN: Final = (
 )  # fmt: skip
 
 WINDOW: Final = (
-    WindowFunction("count", "how many values the window holds", ""),
-    WindowFunction("first", "oldest value", ""),
-    WindowFunction("last", "newest value", ""),
-    WindowFunction("delta", "newest minus oldest", ""),
-    WindowFunction("sum", "sum (exact, 0 when empty)", "sums"),
-    WindowFunction("mean", "mean (exact)", "sums"),
-    WindowFunction("std", "population standard deviation (exact)", "sums"),
-    WindowFunction("min", "smallest", "order"),
-    WindowFunction("max", "largest", "order"),
-    WindowFunction("median", "median; mean of the middle two", "order"),
-    WindowFunction("mad", "median distance from the median", "order"),
-    WindowFunction("quantile", "interpolated: quantile(x, 0.9, last=100)", "order", takes_share=True),
-)  # fmt: skip
+    WindowFunction("count", "how many values the window holds"),
+    WindowFunction("first", "oldest value"),
+    WindowFunction("last", "newest value"),
+    WindowFunction("delta", "newest minus oldest"),
+    WindowFunction("rate", "newest minus oldest, per second between them; NaN where no time passed", TIMES),
+    WindowFunction("slope", "least squares: change per sample, or per second with over="),
+    WindowFunction("changes", "how many values differ from the one before them"),
+    WindowFunction("sum", "sum (exact, 0 when empty)"),
+    WindowFunction("mean", "mean (exact)"),
+    WindowFunction("std", "population standard deviation (exact)"),
+    WindowFunction("zscore", "the present value minus the mean, in standard deviations"),
+    WindowFunction(
+        "ema", "exponential average of the whole past: alpha 2/(N+1), or weights exp(-age/T)", EMA
+    ),
+    WindowFunction("min", "smallest"),
+    WindowFunction("max", "largest"),
+    WindowFunction("median", "median; mean of the middle two"),
+    WindowFunction("mad", "median distance from the median"),
+    WindowFunction("quantile", "interpolated: quantile(x, 0.9, last=100)", takes_share=True),
+)
 
 FIELD: Final = "field"
 HAS: Final = "has"
-NOT_YET: Final = frozenset({"rate", "slope", "ema", "zscore", "changes"})
+NOT_YET: Final[frozenset[str]] = frozenset()
 
 PLAIN_BY_NAME: Final = {function.name: function for function in PLAIN}
 WINDOW_BY_NAME: Final = {function.name: function for function in WINDOW}

@@ -1,180 +1,217 @@
 """Windows over one series: the last N values or the values of the last T seconds, kept incrementally.
 
-A push costs a binary search and a shift in a small array; nothing walks the window per event. Sums are
-exact (integers), so they do not drift however long a run lasts. Values that are not finite are skipped.
+A push only appends; statistics are brought up to date when they are asked for, in proportion to what
+changed since. Each is a function of the values in the window alone (``ema``: of all values so far), so
+that asking, saving and restoring change nothing. Values that are not finite are skipped.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
-from collections import deque
-from typing import Final
+from collections.abc import Callable, Mapping
+from operator import ne
+from typing import Any, Final
 
+from stream.rulelang import sorted_values
+from stream.rulelang.averages import Decay, Smooth
+from stream.rulelang.exact_sums import Sums, Trend
+from stream.rulelang.functions import EMA, TIMES
 from stream.rulelang.model import WindowSpec
 
 MAX_SAMPLES: Final = 10_000
 """The most values any window holds; an ``over=`` window drops its oldest beyond that."""
 MAX_SECONDS: Final = 86_400.0
 
-_SCALE: Final = 1074
-"""Every finite double is a whole multiple of 2**-1074."""
+_SPARE: Final = 32
+_SECOND_NS: Final = 1_000_000_000
 
 
 class Window:
-    """The values of one window. Every statistic but ``count`` and ``sum`` of none is NaN."""
+    """The values of one window. Every statistic but ``count``, ``sum`` and ``changes`` of none is NaN.
+
+    ``push(time_ns, value)`` appends a value and skips one that is not finite.
+    """
 
     __slots__ = (
-        "_capacity",
-        "_keep_order",
-        "_keep_sums",
-        "_order",
-        "_over_ns",
-        "_squares",
-        "_sum",
-        "_values",
-    )
+        "_average", "_base", "_begin", "_changes", "_keep", "_over_ns", "_sorted", "_sums", "_times",
+        "_trend", "_values", "push",
+    )  # fmt: skip
 
     def __init__(self, spec: WindowSpec) -> None:
-        self._over_ns = None if spec.over_s is None else int(spec.over_s * 1e9)
-        self._capacity = spec.last or MAX_SAMPLES
-        self._values: deque[tuple[int, float]] = deque()
-        self._keep_order = "order" in spec.needs
-        self._keep_sums = "sums" in spec.needs
-        self._order: list[float] = []
-        self._sum = 0
-        self._squares = 0
+        self._over_ns = None if spec.over_s is None else round(spec.over_s * _SECOND_NS)
+        self._keep = spec.last or MAX_SAMPLES
+        self._values: list[float] = []
+        self._times: list[int] | None = [] if TIMES in spec.needs or self._over_ns is not None else None
+        self._average = _average(spec) if EMA in spec.needs else None
+        # Values have numbers from 0; _values begins with number _base, the window with number _begin.
+        self._base = self._begin = 0
+        self._sorted: sorted_values.Sorted | None = None
+        self._sums: Sums | None = None
+        self._trend: Trend | None = None
+        self._changes: tuple[int, int, int] | None = None
+        plain = self._times is None and self._average is None
+        self.push: Callable[[int, float], None] = self._quick_push() if plain else self._push
 
-    def push(self, time_ns: int, value: float) -> None:
-        """Append a value; one that is not finite is skipped."""
+    def _quick_push(self) -> Callable[[int, float], None]:
+        values, trim = self._values, self._trim
+        append, most = values.append, 2 * self._keep + _SPARE
+
+        def push(_time_ns: int, value: float) -> None:
+            if value - value == 0.0:
+                append(value)
+                if len(values) >= most:
+                    trim()
+
+        return push
+
+    def _push(self, time_ns: int, value: float) -> None:
         if value - value != 0.0:
             return
-        if len(self._values) >= self._capacity:
-            self._drop_oldest()
-        self._values.append((time_ns, value))
-        if self._keep_order:
-            insort(self._order, value)
-        if self._keep_sums:
-            whole = _whole(value)
-            self._sum += whole
-            self._squares += whole * whole
+        values = self._values
+        values.append(value)
+        if self._times is not None:
+            self._times.append(time_ns)
+        if self._average is not None:
+            self._average.push(time_ns, value)
+        if len(values) >= 2 * self._keep + _SPARE:
+            self._trim()
 
     def expire(self, now_ns: int) -> None:
         """Forget what is older than the window's duration at this time."""
-        if self._over_ns is None:
+        if self._over_ns is None or self._times is None:
             return
-        limit = now_ns - self._over_ns
-        while self._values and self._values[0][0] <= limit:
-            self._drop_oldest()
+        times, limit = self._times, now_ns - self._over_ns
+        first, end = self._first(), self._base + len(times)
+        while first < end and times[first - self._base] <= limit:
+            first += 1
+        self._begin = first
+        if 2 * (first - self._base) > len(times) + _SPARE:
+            self._trim()
 
-    def _drop_oldest(self) -> None:
-        value = self._values.popleft()[1]
-        if self._keep_order:
-            del self._order[bisect_left(self._order, value)]
-        if self._keep_sums:
-            whole = _whole(value)
-            self._sum -= whole
-            self._squares -= whole * whole
+    def _first(self) -> int:
+        """The number of the oldest value in the window."""
+        first = self._base + len(self._values) - self._keep
+        return first if first > self._begin else self._begin
+
+    def _trim(self) -> None:
+        """Let go of values that left the window, but for a few that the sorted copy may not know of yet."""
+        self._begin = self._first()
+        cut = self._begin - self._base - _SPARE // 4
+        if cut > 0:
+            self._base += cut
+            del self._values[:cut]
+            if self._times is not None:
+                del self._times[:cut]
+
+    def save(self) -> dict[str, Any]:
+        """What makes the window: plain lists and numbers."""
+        start = self._first() - self._base
+        saved: dict[str, Any] = {"values": self._values[start:]}
+        if self._times is not None:
+            saved["times"] = self._times[start:]
+        if self._average is not None:
+            saved["average"] = self._average.save()
+        return saved
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Become what ``save`` of a window of the same spec gave; for a window nothing was pushed to."""
+        self._values.extend(saved["values"])
+        if self._times is not None:
+            self._times.extend(saved["times"])
+        if self._average is not None:
+            self._average.load(saved["average"])
 
     def count(self) -> float:
-        return float(len(self._values))
+        held = self._base + len(self._values) - self._begin
+        return float(held if held < self._keep else self._keep)
 
     def first(self) -> float:
-        return self._values[0][1] if self._values else math.nan
+        first = self._first() - self._base
+        return self._values[first] if first < len(self._values) else math.nan
 
     def last(self) -> float:
-        return self._values[-1][1] if self._values else math.nan
+        values = self._values
+        return values[-1] if self._begin < self._base + len(values) else math.nan
 
     def delta(self) -> float:
-        return self._values[-1][1] - self._values[0][1] if self._values else math.nan
+        return self._values[-1] - self._values[self._first() - self._base] if self.count() else math.nan
+
+    def rate(self) -> float:
+        """Change per second between oldest and newest; NaN where no time passed between them."""
+        first = self._first() - self._base
+        if self._times is None or first >= len(self._times) - 1:
+            return math.nan
+        passed = self._times[-1] - self._times[first]
+        return (self._values[-1] - self._values[first]) / (passed / _SECOND_NS) if passed else math.nan
+
+    def changes(self) -> float:
+        """How many values differ from the one before them."""
+        begin, base, values = self._first(), self._base, self._values
+        end = base + len(values)
+        known = self._changes
+        if known is None or known[0] < base or known[1] <= begin:
+            found = sum(map(ne, values[begin - base + 1 :], values[begin - base :]))
+        else:
+            old, seen, found = known
+            found -= sum(map(ne, values[old - base + 1 : begin - base + 1], values[old - base :]))
+            found += sum(map(ne, values[seen - base :], values[seen - base - 1 :]))
+        self._changes = (begin, end, found)
+        return float(found)
+
+    def ema(self) -> float:
+        """Exponential average of all values so far (averages.py)."""
+        return math.nan if self._average is None else self._average.value
+
+    def slope(self) -> float:
+        """Least squares: change per sample, or per second for a window over time; NaN of fewer than two."""
+        trend = self._trend = self._trend or Trend()
+        timed = self._over_ns is not None
+        end = self._base + len(self._values)
+        trend.sync(self._values, self._times if timed else None, self._base, self._first(), end)
+        return trend.slope(_SECOND_NS if timed else 1)
 
     def sum(self) -> float:
-        return _ratio(self._sum, 1 << _SCALE)
+        return self._summed().sum()
 
     def mean(self) -> float:
-        size = len(self._values)
-        return _ratio(self._sum, size << _SCALE) if size else math.nan
+        return self._summed().mean() if self.count() else math.nan
 
     def std(self) -> float:
-        size = len(self._values)
-        if not size:
-            return math.nan
-        spread = size * self._squares - self._sum * self._sum
-        return _root(spread, 2 * _SCALE, size)
+        return self._summed(squared=True).std() if self.count() else math.nan
+
+    def _summed(self, squared: bool = False) -> Sums:
+        sums = self._sums
+        if sums is None:
+            sums = self._sums = Sums()
+        if squared and not sums.squared:
+            sums.squared = True
+            sums.restart(self._first())
+        sums.sync(self._values, self._base, self._first(), self._base + len(self._values))
+        return sums
+
+    def _ordered(self) -> list[float]:
+        order = self._sorted
+        if order is None:
+            order = self._sorted = sorted_values.Sorted()
+        return order.sync(self._values, self._base, self._first(), self._base + len(self._values))
 
     def min(self) -> float:
-        return self._order[0] if self._order else math.nan
+        return sorted_values.smallest(self._ordered())
 
     def max(self) -> float:
-        return self._order[-1] if self._order else math.nan
+        return sorted_values.largest(self._ordered())
 
     def median(self) -> float:
-        order = self._order
-        size = len(order)
-        if not size:
-            return math.nan
-        middle = size >> 1
-        return order[middle] if size & 1 else _halfway(order[middle - 1], order[middle])
-
-    def quantile(self, share: float) -> float:
-        order = self._order
-        if not order:
-            return math.nan
-        place = share * (len(order) - 1)
-        below = int(place)
-        above = min(below + 1, len(order) - 1)
-        part = place - below
-        return order[below] * (1.0 - part) + order[above] * part
+        return sorted_values.median(self._ordered())
 
     def mad(self) -> float:
-        size = len(self._order)
-        if not size:
-            return math.nan
-        center = self.median()
-        low, high = self._distance((size - 1) >> 1, center), self._distance(size >> 1, center)
-        return low if low == high else _halfway(low, high)
+        return sorted_values.mad(self._ordered())
 
-    def _distance(self, rank: int, center: float) -> float:
-        """The distance from ``center`` of this rank (from 0): merges two sorted halves by bisection."""
-        order = self._order
-        split = bisect_left(order, center)
-        right = len(order) - split
-        low, high = max(0, rank + 1 - right), min(rank + 1, split)
-        while low < high:
-            taken = (low + high) >> 1
-            if center - order[split - 1 - taken] < order[split + rank - taken] - center:
-                low = taken + 1
-            else:
-                high = taken
-        left = center - order[split - low] if low else -math.inf
-        other = rank - low
-        return max(left, order[split + other] - center if other >= 0 else -math.inf)
+    def quantile(self, share: float) -> float:
+        return sorted_values.quantile(self._ordered(), share)
 
 
-def _whole(value: float) -> int:
-    """The value times 2**1074, exactly."""
-    top, bottom = value.as_integer_ratio()
-    return top << (_SCALE + 1 - bottom.bit_length())
-
-
-def _halfway(left: float, right: float) -> float:
-    middle = (left + right) / 2.0
-    return middle if math.isfinite(middle) else left / 2.0 + right / 2.0
-
-
-def _ratio(top: int, bottom: int) -> float:
-    """The nearest float; an infinity beyond range."""
-    try:
-        return top / bottom
-    except OverflowError:
-        return math.inf if top > 0 else -math.inf
-
-
-def _root(spread: int, scale: int, size: int) -> float:
-    """sqrt(spread / 2**scale) / size with 60 good bits."""
-    if spread <= 0:
-        return 0.0
-    shift = max(0, 128 - spread.bit_length())
-    shift += (shift + scale) & 1
-    root = math.isqrt(spread << shift)
-    return _ratio(root, size << ((scale + shift) // 2))
+def _average(spec: WindowSpec) -> Smooth | Decay:
+    if spec.over_s is None:
+        return Smooth(spec.last or MAX_SAMPLES)
+    return Decay(spec.over_s)
