@@ -1,19 +1,20 @@
-"""Checking of calls: plain functions, window functions, ``field`` and ``has``."""
+"""Checking of calls: which kind of function it is; plain functions; ``field`` and ``has``."""
 
 from __future__ import annotations
 
 import ast
-from typing import Final
 
-from stream.rulelang import durations, functions, windows
+from stream.rulelang import fields, functions, ranges
+from stream.rulelang.checking import Checking
 from stream.rulelang.errors import guess
-from stream.rulelang.fields import logged
-from stream.rulelang.functions import BOOL, NUMBER, Function, WindowFunction
-from stream.rulelang.generate import call, slot_value, window_call
+from stream.rulelang.fields import EVENTS, Field, logged
+from stream.rulelang.functions import BOOL, NUMBER, Function
+from stream.rulelang.generate import call, slot_value
 from stream.rulelang.model import Slot
-from stream.rulelang.typed import Checking, Typed, dotted
-
-_SPANS: Final = ("last", "over")
+from stream.rulelang.peer_calls import PREFIX, check_peers
+from stream.rulelang.ranges import ANY, Range
+from stream.rulelang.typed import Typed, dotted, made
+from stream.rulelang.window_calls import LENGTHS, check_window
 
 
 def check_call(checker: Checking, node: ast.Call, depth: int) -> Typed | None:
@@ -22,21 +23,19 @@ def check_call(checker: Checking, node: ast.Call, depth: int) -> Typed | None:
     if name is None:
         checker.fail(node, "only listed functions can be called")
         return None
-    if name in (functions.FIELD, functions.HAS):
-        return _field(checker, node) if name == functions.FIELD else _has(checker, node)
-    spans = [word for word in node.keywords if word.arg in _SPANS]
-    if name in functions.WINDOW_BY_NAME and (spans or name not in functions.PLAIN_BY_NAME):
-        return _window(checker, node, functions.WINDOW_BY_NAME[name], depth)
+    if name == functions.FIELD or name.endswith(f".{functions.FIELD}"):
+        return _field(checker, node, name)
+    if name == functions.HAS:
+        return _has(checker, node)
+    if name.startswith(PREFIX):
+        return check_peers(checker, node, name[len(PREFIX) :], depth)
+    lengths = [word for word in node.keywords if word.arg in LENGTHS]
+    if name in functions.WINDOW_BY_NAME and (lengths or name not in functions.PLAIN_BY_NAME):
+        return check_window(checker, node, functions.WINDOW_BY_NAME[name], depth)
     if name in functions.PLAIN_BY_NAME:
         return _plain(checker, node, functions.PLAIN_BY_NAME[name], depth)
-    checker.fail(node, _unknown(name))
+    checker.fail(node, f"there is no function {name!r}{guess(name, functions.NAMES)}")
     return None
-
-
-def _unknown(name: str) -> str:
-    if name in functions.NOT_YET or name.startswith("peers."):
-        return f"the function {name} is not supported yet"
-    return f"there is no function {name!r}{guess(name, functions.NAMES)}"
 
 
 def _plain(checker: Checking, node: ast.Call, function: Function, depth: int) -> Typed | None:
@@ -51,59 +50,19 @@ def _plain(checker: Checking, node: ast.Call, function: Function, depth: int) ->
     if len(known) < len(arguments):
         return None
     tree = call(function.name, *(argument.tree for argument in known))
-    return Typed(tree, function.gives, any(argument.windowed for argument in known))
+    return made(tree, function.gives, *known, range=_range(function.name, known))
 
 
-def _window(checker: Checking, node: ast.Call, function: WindowFunction, depth: int) -> Typed | None:
-    share = _share(checker, node) if function.takes_share else []
-    length = _length(checker, node, function.name)
-    if len(node.args) != 1 + function.takes_share:
-        wanted = "a value and a share" if function.takes_share else "one value"
-        checker.fail(node, f"{function.name} takes {wanted} and last= or over=")
-        return None
-    source = checker.want(node.args[0], NUMBER, depth)
-    if source is None or length is None or share is None:
-        return None
-    if source.windowed:
-        checker.fail(node.args[0], "a window over a value that itself uses a window is not supported yet")
-        return None
-    if any(isinstance(part, ast.Name) and part.id.startswith("_let_") for part in ast.walk(source.tree)):
-        checker.fail(node.args[0], "a window over a `let` is not supported yet; write its expression here")
-        return None
-    last, over_s = length
-    index = checker.scope.window(source.tree, last, over_s, function.needs)
-    return Typed(window_call(index, function.name, *share), NUMBER, windowed=True)
-
-
-def _share(checker: Checking, node: ast.Call) -> list[ast.expr] | None:
-    share = node.args[1] if len(node.args) == 2 else None
-    value = share.value if isinstance(share, ast.Constant) else None
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
-        return [ast.Constant(float(value))]
-    checker.fail(share or node, "expected the share of a quantile to be a number from 0 to 1")
-    return None
-
-
-def _length(checker: Checking, node: ast.Call, name: str) -> tuple[int | None, float | None] | None:
-    for word in node.keywords:
-        if word.arg not in _SPANS:
-            checker.fail(word, f"{name} knows last= and over=, got {word.arg or '**'}=")
-            return None
-    if len(node.keywords) != 1:
-        checker.fail(node, f'{name} needs one of last=N (samples) and over="5m"')
-        return None
-    word = node.keywords[0]
-    value = word.value.value if isinstance(word.value, ast.Constant) else None
-    if word.arg == "last":
-        if type(value) is int and 1 <= value <= windows.MAX_SAMPLES:
-            return value, None
-        checker.fail(word.value, f"expected last= to be a whole number from 1 to {windows.MAX_SAMPLES:,}")
-        return None
-    seconds = durations.parse(value) if isinstance(value, str) else None
-    if seconds is None or not 0 < seconds <= windows.MAX_SECONDS:
-        checker.fail(word.value, f"expected over= to be {durations.EXPECTED}, at most 24h")
-        return None
-    return None, seconds
+def _range(name: str, arguments: list[Typed]) -> Range:
+    if name == "abs":
+        return ranges.absolute(arguments[0].range)
+    if name in ("exp", "sqrt"):
+        return ranges.FROM_ZERO
+    if name == "min":
+        return Range(min(one.range.low for one in arguments), min(one.range.high for one in arguments))
+    if name == "max":
+        return Range(max(one.range.low for one in arguments), max(one.range.high for one in arguments))
+    return ANY
 
 
 def _literal(checker: Checking, node: ast.Call) -> str | None:
@@ -114,24 +73,76 @@ def _literal(checker: Checking, node: ast.Call) -> str | None:
     return None
 
 
-def _field(checker: Checking, node: ast.Call) -> Typed | None:
+def _field(checker: Checking, node: ast.Call, called: str) -> Typed | None:
+    """``field("train/loss")``; in ``with`` the other event stands in front: ``train.eval.field("x")``."""
+    scope = checker.scope
     name = _literal(checker, node)
     if name is None:
         return None
-    return Typed(slot_value(checker.scope.slot(logged(name).slot)), NUMBER)
+    event = called[: -len(functions.FIELD) - 1]
+    if scope.joining or event:
+        if event not in EVENTS:
+            checker.fail(node, f'expected the event too: train.eval.field("{name}")')
+            return None
+        if not enter(checker, node, event, f'{event}.field("{name}")'):
+            return None
+    return Typed(slot_value(scope.slot(logged(name).slot)), NUMBER)
+
+
+def enter(checker: Checking, node: ast.AST, event: str, name: str) -> bool:
+    """Whether ``name`` of another event may be read here; the frame then belongs to that event."""
+    scope = checker.scope
+    if not scope.joining:
+        checker.fail(node, f"`{name}` is of another event; join it in `with`, such as x: last({name})")
+        return False
+    if scope.frame is None:
+        checker.fail(node, f"what {event} carries is read by a window function: last({name})")
+        return False
+    if event == scope.event:
+        checker.fail(node, f"`with` joins other events; the rule itself is on {event}")
+        return False
+    if scope.frame.event not in (None, event):
+        checker.fail(node, f"one window holds values of one event, here {scope.frame.event} and {event}")
+        return False
+    scope.frame.event = event
+    return True
 
 
 def _has(checker: Checking, node: ast.Call) -> Typed | None:
     """``has(x)`` or ``has("train/x")``: the field is there; this also makes it optional in the rule."""
+    scope = checker.scope
     name = dotted(node.args[0]) if len(node.args) == 1 and not node.keywords else None
     if name is None:
-        name = _literal(checker, node)
-        field = logged(name) if name is not None else None
+        literal = _literal(checker, node)
+        if literal is None:
+            return None
+        if scope.joining:
+            checker.fail(node, "expected has(EVENT.FIELD) in `with`")
+            return None
+        field: Field | None = logged(literal)
+    elif scope.joining:
+        field = foreign(checker, node.args[0], name)
     else:
-        field = checker.scope.fields.get(name)
+        field = scope.find(name)
         if field is None:
-            checker.fail(node.args[0], f"there is no field {name!r}{guess(name, checker.scope.fields)}")
+            checker.fail(node.args[0], f"there is no field {name!r}{guess(name, scope.fields)}")
     if field is None:
         return None
-    checker.scope.optional.add(field.slot.name)
-    return Typed(slot_value(checker.scope.slot(Slot(field.slot.place, field.slot.name, "has"))), BOOL)
+    (scope.frame or scope.own).optional.add(field.slot.name)
+    return Typed(slot_value(scope.slot(Slot(field.slot.place, field.slot.name, "has"))), BOOL)
+
+
+def foreign(checker: Checking, node: ast.AST, name: str) -> Field | None:
+    """The field ``EVENT.FIELD`` of another event, or None after the mistake was recorded."""
+    parts = fields.split(name)
+    if parts is None:
+        known = {f"{event}.{one}" for event in EVENTS for one in EVENTS[event]}
+        checker.fail(node, f"expected EVENT.FIELD, such as train.step.loss, got {name!r}{guess(name, known)}")
+        return None
+    event, own = parts
+    field = fields.find(event, own)
+    if field is None:
+        hint = guess(own, EVENTS[event]) or f'; a name of your own is reached as {event}.field("{own}")'
+        checker.fail(node, f"{event} has no {own!r}{hint}")
+        return None
+    return field if enter(checker, node, event, name) else None

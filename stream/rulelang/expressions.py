@@ -11,19 +11,21 @@ import ast
 import warnings
 from typing import Final
 
-from stream.rulelang import functions
-from stream.rulelang.calls import check_call
+from stream.rulelang import comparisons, functions, params, ranges
+from stream.rulelang.calls import check_call, foreign
 from stream.rulelang.errors import guess
+from stream.rulelang.fields import Field, split
 from stream.rulelang.functions import BOOL, NUMBER, TEXT
-from stream.rulelang.generate import call, local, slot_value
+from stream.rulelang.generate import call, slot_value
+from stream.rulelang.ranges import Range
 from stream.rulelang.scope import Scope
-from stream.rulelang.typed import ExpressionError, Typed, dotted
+from stream.rulelang.typed import ExpressionError, Typed, dotted, made
 
 MAX_LENGTH: Final = 2000
 MAX_DEPTH: Final = 40
 MAX_LIST: Final = 100
 
-_ARITHMETIC: Final = (ast.Add, ast.Sub, ast.Mult)
+_ARITHMETIC: Final = {ast.Add: ranges.add, ast.Sub: ranges.subtract, ast.Mult: ranges.multiply}
 _ORDER: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _REFUSED: Final = {
     ast.Pow: "`**`", ast.FloorDiv: "`//`", ast.MatMult: "`@`", ast.LShift: "`<<`", ast.RShift: "`>>`",
@@ -110,15 +112,16 @@ class _Checker:
     def _constant(self, node: ast.Constant, _depth: int) -> Typed | None:
         value = node.value
         if isinstance(value, bool):
-            return Typed(ast.Constant(value), BOOL)
+            return Typed(ast.Constant(value), BOOL, literal=True)
         if isinstance(value, str):
-            return Typed(ast.Constant(value), TEXT)
+            return Typed(ast.Constant(value), TEXT, literal=True)
         if isinstance(value, (int, float)):
             try:
-                return Typed(ast.Constant(float(value)), NUMBER)
+                number = float(value)
             except OverflowError:
                 self.fail(node, "the number is too large")
                 return None
+            return Typed(ast.Constant(number), NUMBER, literal=True, range=ranges.at(number))
         self.fail(node, f"expected a number, a text, True or False, got {type(value).__name__}")
         return None
 
@@ -136,18 +139,36 @@ class _Checker:
         scope = self.scope
         if name in scope.lets:
             scope.used.add(name)
-            return Typed(local(name), scope.lets[name], name in scope.let_windows)
+            if scope.frame is not None:
+                self.fail(node, f"`{name}` cannot stand inside a window of another event")
+                return None
+            return scope.lets[name]
         if name in scope.params:
             scope.used.add(name)
-            return Typed(ast.Constant(scope.params[name]), NUMBER)
-        if name in scope.fields:
-            field = scope.fields[name]
-            scope.used.add(name)
-            return Typed(slot_value(scope.slot(field.slot)), field.type)
-        self.fail(node, self._unknown(name))
-        return None
+            return self._param(name)
+        if scope.joining:
+            field = foreign(self, node, name)
+        else:
+            field = scope.find(name)
+            if field is not None:
+                scope.used.add(name)
+            else:
+                self.fail(node, self._unknown(name))
+        return None if field is None else self._read(field)
+
+    def _param(self, name: str) -> Typed:
+        scope = self.scope
+        default = scope.defaults.get(name, scope.params[name])
+        return Typed(params.tree(scope, name), NUMBER, params=True, range=ranges.at(default))
+
+    def _read(self, field: Field) -> Typed:
+        tree = slot_value(self.scope.slot(field.slot))
+        return Typed(tree, field.type, range=Range(field.low, field.high), field=field)
 
     def _unknown(self, name: str) -> str:
+        parts = split(name)
+        if parts is not None:
+            return f"`{name}` is of another event; join it in `with`, such as x: last({name})"
         hint = guess(name, self.scope.known())
         if name in functions.NAMES:
             hint = f"; the function {name} needs its arguments in parentheses"
@@ -162,11 +183,14 @@ class _Checker:
             return None
         if left is None or right is None:
             return None
-        windowed = left.windowed or right.windowed
-        if isinstance(node.op, _ARITHMETIC):
-            return Typed(ast.BinOp(left.tree, node.op, right.tree), NUMBER, windowed)
-        name = "divide" if isinstance(node.op, ast.Div) else "remainder"
-        return Typed(call(name, left.tree, right.tree), NUMBER, windowed)
+        bounds = _ARITHMETIC.get(type(node.op))
+        if bounds is not None:
+            joined = ast.BinOp(left.tree, node.op, right.tree)
+            return made(joined, NUMBER, left, right, range=bounds(left.range, right.range))
+        if isinstance(node.op, ast.Div):
+            tree = call("divide", left.tree, right.tree)
+            return made(tree, NUMBER, left, right, range=ranges.divide(left.range, right.range))
+        return made(call("remainder", left.tree, right.tree), NUMBER, left, right)
 
     def _unaryop(self, node: ast.UnaryOp, depth: int) -> Typed | None:
         if isinstance(node.op, ast.Invert):
@@ -174,15 +198,17 @@ class _Checker:
             return None
         expected = BOOL if isinstance(node.op, ast.Not) else NUMBER
         operand = self.want(node.operand, expected, depth)
-        return operand and Typed(ast.UnaryOp(node.op, operand.tree), expected, operand.windowed)
+        if operand is None:
+            return None
+        bounds = ranges.negate(operand.range) if isinstance(node.op, ast.USub) else operand.range
+        return made(ast.UnaryOp(node.op, operand.tree), expected, operand, range=bounds)
 
     def _boolop(self, node: ast.BoolOp, depth: int) -> Typed | None:
         parts = [self.want(value, BOOL, depth) for value in node.values]
         known = [part for part in parts if part is not None]
         if len(known) < len(parts):
             return None
-        tree = ast.BoolOp(node.op, [part.tree for part in known])
-        return Typed(tree, BOOL, any(part.windowed for part in known))
+        return made(ast.BoolOp(node.op, [part.tree for part in known]), BOOL, *known)
 
     def _ifexp(self, node: ast.IfExp, depth: int) -> Typed | None:
         test = self.want(node.test, BOOL, depth)
@@ -192,8 +218,8 @@ class _Checker:
         if body.type != other.type:
             self.fail(node.orelse, f"expected a {body.type} as on the other side, got a {other.type}")
             return None
-        windowed = test.windowed or body.windowed or other.windowed
-        return Typed(ast.IfExp(test.tree, body.tree, other.tree), body.type, windowed)
+        tree = ast.IfExp(test.tree, body.tree, other.tree)
+        return made(tree, body.type, test, body, other, range=ranges.either(body.range, other.range))
 
     def _compare(self, node: ast.Compare, depth: int) -> Typed | None:
         sides: list[Typed | None] = [self.visit(node.left, depth)]
@@ -207,7 +233,7 @@ class _Checker:
         if len(known) < len(sides):
             return None
         tree = ast.Compare(known[0].tree, node.ops, [side.tree for side in known[1:]])
-        return Typed(tree, BOOL, any(side.windowed for side in known))
+        return made(tree, BOOL, *known)
 
     def _side(
         self, node: ast.Compare, operator: ast.cmpop, previous: Typed | None, comparator: ast.expr, depth: int
@@ -226,7 +252,12 @@ class _Checker:
             return None
         if isinstance(comparator, ast.Name) and comparator.id in ("nan", "NaN"):
             self.fail(comparator, "nothing equals NaN; use isnan(x)")
+        self._weigh(comparator, comparisons.says_nothing(operator, previous, side))
         return side
+
+    def _weigh(self, node: ast.expr, message: str | None) -> None:
+        if message is not None:
+            self.fail(node, message)
 
     def _container(self, node: ast.expr, item: Typed | None, depth: int) -> Typed | None:
         if not isinstance(node, (ast.List, ast.Tuple)):
@@ -246,4 +277,7 @@ class _Checker:
             if typed.type != item.type:
                 self.fail(element, f"expected a {item.type} as on the left, got a {typed.type}")
                 return None
-        return Typed(ast.Tuple([element.tree for element in known], ast.Load()), item.type)
+        unknown = comparisons.unknown_item(item, known)
+        if unknown is not None:
+            self.fail(node.elts[unknown[0]], unknown[1])
+        return made(ast.Tuple([element.tree for element in known], ast.Load()), item.type, *known)

@@ -1,47 +1,48 @@
-"""The computing part of a rule: params, where, let, when and clear_when, checked together and compiled."""
+"""The computing part of a rule: params, with, where, let, when, clear_when, checked together and compiled."""
 
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Mapping as MappingOf
 from typing import Final
 
-from stream.rulelang import expressions, generate, places
+from stream.rulelang import expressions, params, places
 from stream.rulelang.errors import guess
-from stream.rulelang.fields import EVENTS, RESERVED, SHOWN, Field, group
-from stream.rulelang.functions import BOOL, NAMES
-from stream.rulelang.model import LogMatch, Program, WindowSpec
+from stream.rulelang.fields import EVENTS, SHOWN, Field, group
+from stream.rulelang.functions import BOOL
+from stream.rulelang.generate import Code, Lets
+from stream.rulelang.model import LogMatch, PeerSpec, Program, WindowSpec
+from stream.rulelang.params import Overriding
 from stream.rulelang.reader import Reader
 from stream.rulelang.scope import Scope
 from stream.rulelang.summary import Template
 from stream.rulelang.tree import Mapping, Node, Scalar, kind
-from stream.rulelang.typed import Typed
+from stream.rulelang.typed import Typed, renamed
 
+KEYS: Final = ("with", "params", "where", "let", "when", "clear_when")
+MAX_NAMES: Final = 100
+"""The most names in one ``let`` or ``with``."""
 _ALWAYS: Final = Typed(ast.Constant(True), BOOL)
 
 
 def read_program(
-    reader: Reader, event: str, log: LogMatch | None, summary: Template
+    reader: Reader, event: str, log: LogMatch | None, summary: Template, overriding: Overriding
 ) -> tuple[Program, dict[str, float]]:
     """The compiled program and the params; mistakes are in the reader's problems."""
-    scope = Scope(event, _fields(event, log), _params(reader))
-    where = _one(reader, scope, "where")
-    if where is not None and where.windowed:
-        node = reader.node.values["where"]
-        reader.fail(node, "`where` looks at one record; a window belongs into `when`")
+    found = params.read_params(reader, overriding)
+    scope = Scope(event, _fields(event, log), found.values, defaults=found.defaults, per_run=found.per_run)
+    joined = _named(reader, scope, "with")
+    where = _where(reader, scope)
     in_where, scope.used = scope.used, set()
-    lets = _lets(reader, scope)
+    lets = _named(reader, scope, "let")
     when = _one(reader, scope, "when") if log is None or reader.get("when") else _ALWAYS
     clear = _one(reader, scope, "clear_when") if reader.get("clear_when") else None
     if log is None:
         reader.required("when")
-    if clear is not None and log is not None:
-        reader.fail(reader.node.values["clear_when"], "`clear_when` is not supported yet for log rules")
-    scope.used |= {name for name in summary.names if name in scope.lets or name in scope.params}
+    _in_summary(scope, summary)
     _unused(reader, scope, in_where)
-    _show_fields(scope, summary)
-    return _compile(scope, lets, where, when or _ALWAYS, clear), dict(scope.params)
+    shown = params.shown_per_run(scope)
+    return _compile(scope, [*joined, *shown, *lets], where, when or _ALWAYS, clear), dict(scope.params)
 
 
 def _fields(event: str, log: LogMatch | None) -> dict[str, Field]:
@@ -49,40 +50,51 @@ def _fields(event: str, log: LogMatch | None) -> dict[str, Field]:
     return {**EVENTS[event], **groups}
 
 
-def _params(reader: Reader) -> dict[str, float]:
-    node = reader.typed("params", Mapping, "a mapping of name to number")
-    found: dict[str, float] = {}
-    for name, value in node.values.items() if node is not None else ():
-        _check_name(reader, node.keys[name] if node else value, name)
-        number = value.value if isinstance(value, Scalar) else None
-        if isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number):
-            found[name] = float(number)
-        else:
-            reader.fail(value, f"expected the param `{name}` to be a number, got {kind(value)}")
-    return found
+def _where(reader: Reader, scope: Scope) -> Typed | None:
+    where = _one(reader, scope, "where")
+    if where is not None and (where.windowed or where.peers):
+        node = reader.node.values["where"]
+        what = "what peers do" if where.peers else "a window"
+        reader.fail(node, f"`where` looks at one record; {what} belongs into `when`")
+    return where
 
 
-def _check_name(reader: Reader, node: Node, name: str) -> None:
-    if not name.isidentifier() or not name.isascii() or name.startswith("_"):
-        reader.fail(node, f'expected a name of letters, digits and "_", got "{name}"')
-    elif name in RESERVED or name in NAMES or name in ("and", "or", "not", "if", "else", "in", "is"):
-        reader.fail(node, f'the name "{name}" is taken by the language')
-
-
-def _lets(reader: Reader, scope: Scope) -> list[tuple[str, ast.expr]]:
-    node = reader.typed("let", Mapping, "a mapping of name to expression")
+def _named(reader: Reader, scope: Scope, word: str) -> list[tuple[str, ast.expr]]:
+    """The entries of ``let`` or ``with``: names and their expressions, each checked once."""
+    wanted = {
+        "let": "a mapping of name to expression",
+        "with": "a mapping such as {x: last(train.step.loss)}",
+    }
+    node = reader.typed(word, Mapping, wanted[word])
     found: list[tuple[str, ast.expr]] = []
-    for name, value in node.values.items() if node is not None else ():
-        key = node.keys[name] if node else value
-        _check_name(reader, key, name)
-        if name in scope.fields or name in scope.params:
-            reader.fail(key, f'the name "{name}" is already a field or a param')
-        typed = _expression(reader, scope, value, "")
-        scope.lets[name] = typed.type if typed else "number"
+    if node is None:
+        return found
+    if len(node.values) > MAX_NAMES:
+        reader.fail(node, f"expected at most {MAX_NAMES} names in `{word}`, got {len(node.values)}")
+        return found
+    for name, value in node.values.items():
+        key = node.keys[name]
+        params.check_name(reader, key, name)
+        taken = "a field" if scope.find(name) else "a param" if name in scope.params else "in `with`"
+        if scope.find(name) or name in scope.params or name in scope.lets:
+            reader.fail(key, f'the name "{name}" is already {taken}')
+        typed = _joined(reader, scope, value) if word == "with" else _expression(reader, scope, value, "")
+        scope.lets[name] = renamed(typed, name) if typed is not None else None
         if typed is not None:
             found.append((name, typed.tree))
-            scope.let_windows |= {name} if typed.windowed else set()
     return found
+
+
+def _joined(reader: Reader, scope: Scope, node: Node) -> Typed | None:
+    scope.joining = True
+    try:
+        typed = _expression(reader, scope, node, "")
+    finally:
+        scope.joining = False
+    if typed is not None and not typed.windowed:
+        reader.fail(node, "expected a value of another event, such as last(train.step.loss)")
+        return None
+    return typed
 
 
 def _one(reader: Reader, scope: Scope, key: str) -> Typed | None:
@@ -101,53 +113,56 @@ def _expression(reader: Reader, scope: Scope, node: Node, expected: str) -> Type
 
 
 def _unused(reader: Reader, scope: Scope, in_where: set[str]) -> None:
-    for word, names, used in (
-        ("let", scope.lets, scope.used),
-        ("params", scope.params, scope.used | in_where),
-    ):
+    for word in ("let", "with", "params"):
         node = reader.node.values.get(word)
-        for name in names:
-            if name not in used and isinstance(node, Mapping):
-                what = "let" if word == "let" else "param"
-                reader.fail(node.keys[name], f"the {what} `{name}` is never used{guess(name, used)}")
+        used = scope.used | (in_where if word == "params" else set())
+        for name, key in node.keys.items() if isinstance(node, Mapping) else ():
+            if name not in used:
+                what = "param" if word == "params" else word
+                reader.fail(key, f"the {what} `{name}` is never used{guess(name, used)}")
 
 
-def _compile(
-    scope: Scope, lets: list[tuple[str, ast.expr]], where: Typed | None, when: Typed, clear: Typed | None
-) -> Program:
-    names = tuple(name for name, _ in lets)
-    windows = tuple(
-        WindowSpec(generate.function_of_sample(use.source), frozenset(use.needs), use.last, use.over_s)
-        for use in scope.windows.values()
-    )
+def _compile(scope: Scope, lets: Lets, where: Typed | None, when: Typed, clear: Typed | None) -> Program:
+    code = Code(lets)
+    of_where = code.of_slots(where.tree) if where else None
+    of_when, of_clear = code.condition(when.tree), code.condition(clear.tree) if clear else None
+    of_values = code.values()
+    windows = [(use, code.of_sample(use.source)) for use in scope.windows.values()]
+    peers = [(use, code.of_sample(use.source)) for use in scope.peers.values()]
+    made = code.build()
     return Program(
-        slots=scope.final_slots(),
-        windows=windows,
-        names=names,
-        where=generate.function_of_slots(where.tree) if where else None,
-        when=generate.condition(lets, when.tree),
-        values=generate.values(lets),
-        clear=generate.condition(lets, clear.tree) if clear else None,
+        slots=scope.own.final(),
+        windows=tuple(
+            WindowSpec(
+                made[name], frozenset(use.needs), use.last, use.over_s,
+                use.frame.event if use.frame else None, use.frame.final() if use.frame else (),
+            )
+            for use, name in windows
+        ),
+        names=tuple(name for name, _ in lets),
+        where=made[of_where] if of_where else None,
+        when=made[of_when],
+        values=made[of_values],
+        clear=made[of_clear] if of_clear else None,
         shown=_shown(scope),
-    )
+        peers=tuple(PeerSpec(made[name], use.of) for use, name in peers),
+    )  # fmt: skip
 
 
-def _show_fields(scope: Scope, summary: Template) -> None:
-    """Fields that only the summary names are read too, but a record without them is still a sample."""
+def _in_summary(scope: Scope, summary: Template) -> None:
+    """What only the summary names counts as used; a record without such a field is still a sample."""
     for name in summary.names:
-        if name not in scope.fields or name in SHOWN:
-            continue
-        scope.used.add(name)
-        slot = scope.fields[name].slot
-        if slot not in scope.slots:
-            scope.optional.add(slot.name)
-            scope.slot(slot)
+        field = scope.find(name)
+        if name in scope.lets or name in scope.params:
+            scope.used.add(name)
+        elif field is not None and name not in SHOWN:
+            scope.used.add(name)
+            if field.slot not in scope.slots:
+                scope.own.optional.add(field.slot.name)
+                scope.own.slot(field.slot)
 
 
 def _shown(scope: Scope) -> MappingOf[str, int]:
     """The fields a rule reads, by name, with their slots: they belong into the evidence."""
-    return {
-        name: scope.slot(scope.fields[name].slot)
-        for name in sorted(scope.used)
-        if name in scope.fields and name not in SHOWN
-    }
+    found = {name: scope.find(name) for name in sorted(scope.used) if name not in SHOWN}
+    return {name: scope.own.slot(field.slot) for name, field in found.items() if field is not None}

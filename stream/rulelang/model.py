@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from stream.rulelang.summary import Template
@@ -170,24 +172,44 @@ class Rule:
 
 @dataclass(frozen=True)
 class Pack:
-    """One file of rules."""
+    """The rules of one name, from one file or several. ``digest``: the hash of all their text and pages."""
 
     name: str
-    file: str
+    files: tuple[str, ...]
     rules: tuple[Rule, ...]
+    digest: str = ""
+
+    @property
+    def file(self) -> str:
+        """The first of its files."""
+        return self.files[0]
 
 
 @dataclass(frozen=True)
 class RuleSet:
-    """All rules in force, causes before the symptoms they inhibit, else in the order of the files."""
+    """All rules in force, causes before the symptoms they inhibit, else in the order of the files.
+
+    ``settings`` says which params were set from outside the files.
+    """
 
     packs: tuple[Pack, ...]
     rules: tuple[Rule, ...]
+    settings: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """The hash of everything that the rules were made of: the same texts and settings, the same hash."""
+        parts = [f"{pack.name}={pack.digest}" for pack in sorted(self.packs, key=lambda pack: pack.name)]
+        return hashlib.blake2b("\n".join([*parts, self.settings]).encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
 
     def by_id(self, rule_id: str) -> Rule | None:
         """The rule of this id, or None."""
-        return next((rule for rule in self.rules if rule.id == rule_id), None)
+        return self._by_id.get(rule_id)
 
     def only(self, rule_ids: frozenset[str]) -> RuleSet:
         """The same set with these rules alone."""
-        return RuleSet(self.packs, tuple(rule for rule in self.rules if rule.id in rule_ids))
+        return replace(self, rules=tuple(rule for rule in self.rules if rule.id in rule_ids))

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 
 from stream.rulelang.model import Rule
 
 
 def causes_first(rules: Iterable[Rule]) -> tuple[Rule, ...]:
-    """The rules so that everything in ``inhibited_by`` comes earlier; those in a circle are left out."""
-    waiting = list(rules)
-    present = {rule.id for rule in waiting}
+    """The rules in rounds: in each, in their order, all whose causes came in rounds before.
+
+    Those in a circle are left out; causes that are not among the rules do not count.
+    """
+    listed = list(rules)
+    place = {rule.id: index for index, rule in enumerate(listed)}
+    symptoms: dict[str, list[int]] = {}
+    waits: dict[int, int] = {}
+    for index, rule in enumerate(listed):
+        causes = {cause for cause in rule.inhibited_by if cause in place}
+        waits[index] = len(causes)
+        for cause in causes:
+            symptoms.setdefault(cause, []).append(index)
+    ready = [(0, index) for index, count in waits.items() if not count]
+    heapq.heapify(ready)
     ordered: list[Rule] = []
-    placed: set[str] = set()
-    while waiting:
-        ready = [rule for rule in waiting if present.isdisjoint(set(rule.inhibited_by) - placed)]
-        if not ready:
-            break
-        ordered.extend(ready)
-        placed |= {rule.id for rule in ready}
-        waiting = [rule for rule in waiting if rule.id not in placed]
+    while ready:
+        round_, index = heapq.heappop(ready)
+        ordered.append(listed[index])
+        for symptom in symptoms.get(listed[index].id, ()):
+            waits[symptom] -= 1
+            if not waits[symptom]:
+                heapq.heappush(ready, (round_ + 1, symptom))
     return tuple(ordered)

@@ -111,14 +111,10 @@ class Reader:
             return None
         return node.text
 
-    def finish(self, not_yet: Collection[str] = ()) -> None:
+    def finish(self) -> None:
         """Record every key that nobody asked for."""
         for name, key in self.node.keys.items():
-            if name in self.taken:
-                continue
-            if name in not_yet:
-                self.fail(key, f"`{name}` is not supported yet")
-            else:
+            if name not in self.taken:
                 self.fail(key, f"{self.what} has no `{name}`{guess(name, self.taken)}")
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Final
 
 from emitter.vocabulary import diagnoses, events
-from stream.rulelang import actions, fields, logs, places, runbooks, samples, summary, timing
+from stream.rulelang import actions, fields, grouping, logs, places, runbooks, samples, summary, timing
+from stream.rulelang.context import Context
 from stream.rulelang.errors import Problems, guess, one_of
 from stream.rulelang.logic import read_program
 from stream.rulelang.model import LogMatch, Program, Rule
+from stream.rulelang.params import Overriding
 from stream.rulelang.reader import Reader
 from stream.rulelang.tree import Mapping, Node, Scalar, kind, plain
 
 MODES: Final = ("act", "approve", "shadow")
 MATURITIES: Final = ("stable", "experimental")
-_NOT_YET: Final = ("with", "same")
+LEARN: Final = ("all", "calm")
 
 
-def read_rule(node: Node, pack: str, path: Path, problems: Problems) -> Rule | None:
+def read_rule(node: Node, context: Context, problems: Problems) -> Rule | None:
     """The rule, or None where it could not be read; mistakes are in ``problems`` either way."""
     if not isinstance(node, Mapping):
         problems.add(node.line, node.column, f"expected a rule, got {kind(node)}")
@@ -30,14 +31,16 @@ def read_rule(node: Node, pack: str, path: Path, problems: Problems) -> Rule | N
     named = node.values.get("id")
     problems.rule = named.text if isinstance(named, Scalar) else None
     try:
-        rule = _read(reader, pack, path)
+        rule = _read(reader, context)
     finally:
-        reader.finish(_NOT_YET)
+        reader.finish()
         problems.rule = None
     return rule if len(problems.errors) == before else None
 
 
-def _read(reader: Reader, pack: str, path: Path) -> Rule:
+def _read(reader: Reader, context: Context) -> Rule:
+    rule_id = reader.identifier("id") or "?"
+    overriding = context.overriding(rule_id)
     text = reader.text("summary", required=True)
     template = _summary(reader, text)
     absent = timing.read_absent(reader)
@@ -46,22 +49,28 @@ def _read(reader: Reader, pack: str, path: Path) -> Rule:
     program: Program | None = None
     params: dict[str, float] = {}
     if absent is None and event:
-        program, params = read_program(reader, event, log, template)
-    reader.taken |= set() if event else set(timing.LOGIC)
-    for_count, for_s = timing.read_persistence(reader, absent, log is not None)
-    runbook, suggestions = runbooks.read_runbook(reader, path)
+        program, params = read_program(reader, event, log, template, overriding)
+    reader.taken |= set() if event else {*timing.LOGIC, "by"}
+    for_count, for_s = timing.read_persistence(reader, absent)
+    by, keys = (
+        grouping.read_by(reader, event, absent, log.groups if log else (), program) if event else ((), ())
+    )
+    runbook, suggestions = runbooks.read_runbook(reader, context)
     rule = Rule(
-        id=reader.identifier("id") or "?",
-        pack=pack,
-        file=str(path),
+        id=rule_id,
+        pack=context.pack,
+        file=context.file,
         line=reader.node.line,
         column=reader.node.column,
         category=_category(reader),
         severity=reader.choice("severity", diagnoses.SEVERITIES, diagnoses.WARNING),
         summary=template,
-        version=_version(reader.node),
+        version=_version(reader.node, overriding),
         on=event,
-        by=timing.read_by(reader, absent),
+        by=by,
+        keys=keys,
+        same=grouping.read_same(reader),
+        learn_all=reader.choice("learn", LEARN, "all") == "all" if absent is None else True,
         program=program,
         log=log,
         absent=absent,
@@ -72,16 +81,27 @@ def _read(reader: Reader, pack: str, path: Path) -> Rule:
         settle_s=reader.duration("settle"),
         mode=reader.choice("mode", MODES, None),
         maturity=reader.choice("maturity", MATURITIES, "stable"),
-        inhibited_by=tuple(item.text for item in reader.texts("inhibited_by")),
+        inhibited_by=_causes(reader, context, rule_id),
         then=actions.read_actions(reader.get("then"), reader.problems),
         runbook=runbook,
         suggestions=suggestions,
         params=params,
         tests=samples.read_samples(reader.get("tests"), reader.problems),
     )
+    context.mention(context.declared, rule_id, reader.node, rule_id)
     _check_names(reader, text, rule)
     samples.check_samples(rule, reader.problems)
     return rule
+
+
+def _causes(reader: Reader, context: Context, rule_id: str) -> tuple[str, ...]:
+    nodes = reader.texts("inhibited_by")
+    for node in nodes:
+        if node.text == rule_id:
+            reader.fail(node, "a rule cannot keep itself quiet: inhibited_by names the rule it stands in")
+        else:
+            context.mention(context.causes, rule_id, node, node.text)
+    return tuple(dict.fromkeys(node.text for node in nodes))
 
 
 def _summary(reader: Reader, text: Scalar | None) -> summary.Template:
@@ -109,14 +129,9 @@ def _event(reader: Reader) -> str:
     node = reader.text("on", required=True)
     if node is None or node.text in fields.EVENTS:
         return node.text if node else ""
-    if node.text in fields.NOT_YET:
-        reader.fail(node, f"rules on `{node.text}` are not supported yet")
-    else:
-        options = fields.EVENTS
-        reader.fail(
-            node,
-            f'expected `on` to be one of {one_of(options)}, got "{node.text}"{guess(node.text, options)}',
-        )
+    options = fields.EVENTS
+    hint = guess(node.text, options)
+    reader.fail(node, f'expected `on` to be one of {one_of(options)}, got "{node.text}"{hint}')
     return ""
 
 
@@ -132,23 +147,24 @@ def _category(reader: Reader) -> str:
 
 def _check_names(reader: Reader, text: Scalar | None, rule: Rule) -> None:
     """Every name a summary shows must be known to the rule."""
-    known = {*fields.SHOWN, *rule.params}
-    if rule.program is not None:
-        known |= {*rule.program.names, *fields.EVENTS[rule.on]}
-    known |= {*rule.log.groups, "text"} if rule.log else set()
-    known |= {"silent"} if rule.absent else set()
     if text is None or (rule.program is None and rule.absent is None):
         return
-    lets = reader.node.values.get("let")
-    known |= set(lets.values) if isinstance(lets, Mapping) else set()
+    known = {*fields.SHOWN, *rule.params}
+    for word in ("let", "with"):
+        node = reader.node.values.get(word)
+        known |= set(node.values) if isinstance(node, Mapping) else set()
+    known |= set(fields.EVENTS[rule.on]) if rule.program is not None else {"silent"}
+    known |= {*rule.log.groups, "text"} if rule.log else set()
     for name in rule.summary.names:
-        if name not in known:
+        if name not in known and (rule.program is None or fields.find(rule.on, name) is None):
             offset = max(text.text.find("{" + name), 0)
             message = f"the summary shows {{{name}}}, which the rule does not name{guess(name, known)}"
             reader.problems.add(*places.place(text, 1, offset), message)
 
 
-def _version(node: Mapping) -> str:
+def _version(node: Mapping, overriding: Overriding) -> str:
     content = {key: value for key, value in plain(node).items() if key != "tests"}
+    if overriding:
+        content["overridden"] = {name: dict(runs) for name, runs in overriding.items()}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,21 +1,55 @@
-"""What the parts of the expression checker share."""
+"""A checked expression and what is known of it."""
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
-from stream.rulelang.scope import Scope
+from stream.rulelang.fields import Field
+from stream.rulelang.generate import local
+from stream.rulelang.ranges import ANY, Range
 
 
 @dataclass(frozen=True)
 class Typed:
-    """A checked expression, ready for the compiler. ``windowed``: some window is read in it."""
+    """A checked expression, ready for the compiler.
+
+    ``depth``: how many windows are nested in it; ``peers``: other ranks are asked; ``literal``: it is made
+    of constants alone; ``params``: a param is in it; ``range``: what values it can have; ``field``: the
+    field that it is, where it is just that.
+    """
 
     tree: ast.expr
     type: str
-    windowed: bool = False
+    depth: int = 0
+    peers: bool = False
+    literal: bool = False
+    params: bool = False
+    range: Range = ANY
+    field: Field | None = None
+
+    @property
+    def windowed(self) -> bool:
+        """Whether a window is read in it."""
+        return self.depth > 0
+
+
+def made(tree: ast.expr, kind: str, *parts: Typed, range: Range = ANY) -> Typed:
+    """An expression of these parts."""
+    return Typed(
+        tree,
+        kind,
+        max((part.depth for part in parts), default=0),
+        any(part.peers for part in parts),
+        bool(parts) and all(part.literal for part in parts),
+        any(part.params for part in parts),
+        range,
+    )
+
+
+def renamed(typed: Typed, name: str) -> Typed:
+    """The same value, read from the local variable of a ``let``."""
+    return replace(typed, tree=local(name))
 
 
 class ExpressionError(ValueError):
@@ -25,21 +59,6 @@ class ExpressionError(ValueError):
         self.line = line
         self.column = column
         super().__init__(message)
-
-
-class Checking(Protocol):
-    """A checker at work, as its helpers see it."""
-
-    scope: Scope
-
-    def fail(self, node: ast.AST, message: str) -> None:
-        """Record a mistake at this node."""
-
-    def visit(self, node: ast.expr, depth: int) -> Typed | None:
-        """The checked node, or None after its mistakes were recorded."""
-
-    def want(self, node: ast.expr, expected: str, depth: int) -> Typed | None:
-        """The checked node if it has this type."""
 
 
 def dotted(node: ast.expr) -> str | None:
