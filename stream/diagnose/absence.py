@@ -1,85 +1,192 @@
-"""Silence: which ranks were not heard for too long, by the stream's clock, with a path known to be alive."""
+"""One absence: what a rule waits for on one rank, since when, and how long that may take.
+
+Two kinds. The absence of heartbeats is judged by the clock: the rank is silent although its path is alive.
+The absence of anything else is judged by heartbeats: the rank is alive, its records up to this heartbeat
+were read in order, and what it should have done is not among them. So an outage of telemetry, a backlog
+or a dead rank is never taken for a hang, and no clock but the rank's own decides.
+"""
 
 from __future__ import annotations
 
-import heapq
-from typing import Any
+from collections import deque
+from typing import Any, Final
 
+from emitter.vocabulary import attributes
+from emitter.vocabulary import events as words
+from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose.clock import Clock
-from stream.events import Event, Resource
-from stream.rulelang.model import Rule
+from stream.events import Event, Resource, Value
+from stream.rulelang.model import Absent, Rule
+
+GAPS: Final = 50
+"""Recent gaps whose longest sets the limit."""
+PENDING: Final = 16
+"""Starts that wait for their end; more, and the oldest are forgotten."""
+SPAN_GRACE_NS: Final = 10_000_000_000
+"""How much later than log records the end of a span may be read."""
+
+Key = tuple[Any, ...]
+
+
+class Since:
+    """The event since which something is absent: it names the diagnosis."""
+
+    __slots__ = ("epoch", "seq", "step", "time")
+
+    def __init__(self, time: int, seq: int | None, step: int | None, epoch: float | None) -> None:
+        self.time = time
+        self.seq = seq
+        self.step = step
+        self.epoch = epoch
 
 
 class Listener:
-    """One rank under one absence rule. ``heard`` (ns) is the later of the clock and the event's own time."""
+    """One series of one absence rule.
+
+    ``since``: from where the clock runs, None while it stands. ``mark``: from where the next gap is measured.
+    ``waiting``: the starts (``after``) not answered yet. ``last``: the latest ``of``. ``beat``: the rank's
+    latest heartbeat. ``due``: when the tick clock will look at it, None where it will not. ``serial`` orders
+    the listeners.
+    """
 
     __slots__ = (
-        "diagnosis",
-        "event",
-        "heard",
-        "key",
-        "open",
-        "resource",
-        "rule",
-        "run",
-        "scheduled",
-    )
+        "absent", "beat", "diagnosis", "due", "emitter", "floor_ns", "gaps", "key", "last", "live", "mark",
+        "resource", "rule", "serial", "since", "waiting",
+    )  # fmt: skip
 
-    def __init__(self, rule: Rule, key: tuple[Any, ...], run: Any) -> None:
+    def __init__(self, rule: Rule, absent: Absent, key: Key, serial: int) -> None:
         self.rule = rule
+        self.absent = absent
         self.key = key
-        self.run = run
-        self.heard = -1
-        self.event: Event | None = None
+        self.serial = serial
+        self.floor_ns = int(absent.for_s * 1e9)
+        self.emitter = ""
         self.resource: Resource | None = None
-        self.diagnosis: Any = None
-        self.open = True
-        self.scheduled = False
+        self.due: int | None = None
+        self.diagnosis: Diagnosis | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """The process ended: its silence means nothing until it speaks again."""
+        self.live = False
+        self.gaps: deque[int] = deque(maxlen=GAPS)
+        self.last: Since | None = None
+        self.since: Since | None = None
+        self.mark: Since | None = None
+        self.waiting: deque[Since] = deque(maxlen=PENDING)
+        self.beat: Event | None = None
+
+    @property
+    def by_clock(self) -> bool:
+        """Whether the clock decides: the absence of heartbeats."""
+        return self.absent.of == words.HEARTBEAT
+
+    @property
+    def longest_ns(self) -> int:
+        """The longest recent gap, 0 where there was none."""
+        return max(self.gaps, default=0)
 
     @property
     def limit_ns(self) -> int:
-        """How long silence may last."""
-        return int(self.rule.absent.for_s * 1e9) if self.rule.absent else 0
+        """How long the absence may last."""
+        if not self.absent.times:
+            return self.floor_ns
+        return max(self.floor_ns, int(self.absent.times * self.longest_ns))
 
-    def hear(self, event: Event, resource: Resource, now: int | None) -> None:
-        """A sign of life read at this clock. Its own time counts too: the clock may be behind."""
-        self.heard = max(self.heard, event.time, now if now is not None else event.time)
-        self.event, self.resource = event, resource
+    @property
+    def deadline(self) -> int | None:
+        """When the absence becomes too long, None while the clock stands."""
+        return None if self.since is None else self.since.time + self.limit_ns
+
+    @property
+    def inside(self) -> bool:
+        """Whether the rank is in a phase whose time counts, as far as its heartbeats say."""
+        phases = self.absent.phases
+        return not phases or self.beat is None or self.beat.values.get(attributes.PHASE) in phases
+
+    def take(self, event: Event, now: int | None) -> None:
+        """What was waited for came. Its clock may be behind ours: for heartbeats the later one counts."""
+        self.live = True
+        came = since(event, event.time if event.end is None else event.end)
+        if self.by_clock:
+            self.beat = event
+            came.time = max(came.time, now or 0)
+        if self.absent.after is not None:
+            self._answer(came)
+        else:
+            self._repeat(came)
+        if self.last is None or came.time >= self.last.time:
+            self.last = came
+
+    def start(self, event: Event) -> None:
+        """The event after which something must follow; one that was answered already starts nothing."""
+        self.live = True
+        if self.last is not None and self.last.time >= event.time:
+            return
+        self.waiting.append(since(event, event.time))
+        if self.since is None and self.inside:
+            self.since = self.waiting[0]
+
+    def hear(self, beat: Event) -> None:
+        """A heartbeat: the rank lives. Time outside the rule's phases starts the clock anew."""
+        self.live = True
+        self.beat = beat
+        if not self.inside:
+            self.since = self.mark = None
+        elif self.overtaken(beat):
+            self.since = self.mark = self.last = since(beat, beat.time)
+        elif self.since is None and self._armed():
+            self.since = since(beat, beat.time)
+
+    def overtaken(self, beat: Event) -> bool:
+        """Whether a heartbeat speaks of a later step than the last one read: that step's record was lost."""
+        last, step = self.last, beat.step
+        if self.absent.of != words.STEP or last is None or last.step is None or step is None:
+            return False
+        return step > last.step
+
+    def overdue(self) -> bool:
+        """Whether the latest heartbeat proves the absence: it came after the deadline."""
+        deadline = self.deadline
+        if self.by_clock or self.beat is None or deadline is None:
+            return False
+        grace = SPAN_GRACE_NS if self.absent.of in words.SPANS else 0
+        return self.beat.time >= deadline + grace
 
     def silent(self, clock: Clock) -> bool:
-        """Whether the limit has passed, and the path was alive after it."""
-        due = self.heard + self.limit_ns
-        if clock.now is None or clock.now < due or self.resource is None:
+        """Whether no heartbeat came by the deadline, and the path was alive after it."""
+        deadline = self.deadline
+        if clock.now is None or deadline is None or clock.now < deadline or self.resource is None:
             return False
         gateway = self.resource.gateway
-        return gateway is None or clock.gateway_heard(gateway) >= due
+        return gateway is None or clock.gateway_heard(gateway) >= deadline
+
+    def evidence(self) -> dict[str, Value]:
+        """What is known of the absence."""
+        found: dict[str, Value] = dict(self.beat.values) if self.beat is not None else {}
+        found["silent"] = self.limit_ns / 1e9
+        if self.gaps:
+            found["longest_gap"] = self.longest_ns / 1e9
+        return found
+
+    def _armed(self) -> bool:
+        """Whether anything is waited for: a start without its end, or the next of at least two."""
+        return bool(self.waiting) if self.absent.after is not None else len(self.gaps) > 0
+
+    def _repeat(self, came: Since) -> None:
+        if self.mark is not None and came.time > self.mark.time:
+            self.gaps.append(came.time - self.mark.time)
+        self.mark = came if self.inside else None
+        self.since = came if self.inside and (self.by_clock or self.gaps) else None
+
+    def _answer(self, came: Since) -> None:
+        """All starts up to this end are answered."""
+        while self.waiting and self.waiting[0].time <= came.time:
+            self.gaps.append(came.time - self.waiting.popleft().time)
+        if self.since is not None and self.since.time <= came.time:
+            self.since = self.waiting[0] if self.waiting and self.inside else None
 
 
-class Silences:
-    """All listeners, ordered by when they could next be silent: a tick looks only at those that are due."""
-
-    def __init__(self) -> None:
-        self._due: list[tuple[int, int, Listener]] = []
-        self._count = 0
-
-    def watch(self, listener: Listener) -> None:
-        """Look at this listener when its limit has passed; does nothing if that is already planned."""
-        if listener.scheduled:
-            return
-        listener.scheduled = True
-        self._count += 1
-        heapq.heappush(self._due, (listener.heard + listener.limit_ns, self._count, listener))
-
-    def fallen_silent(self, clock: Clock) -> list[Listener]:
-        """Listeners that are silent now, in the order of their limits; they are no longer watched."""
-        silent: list[Listener] = []
-        waiting: list[Listener] = []
-        while self._due and clock.now is not None and self._due[0][0] <= clock.now:
-            _, _, listener = heapq.heappop(self._due)
-            listener.scheduled = False
-            if not listener.open or listener.diagnosis is not None:
-                continue
-            (silent if listener.silent(clock) else waiting).append(listener)
-        for listener in waiting:
-            self.watch(listener)
-        return silent
+def since(event: Event, time_ns: int) -> Since:
+    """An event as the beginning of an absence at this time."""
+    return Since(time_ns, event.seq, event.step, event.epoch)

@@ -153,7 +153,7 @@ class Engine:
             self.counts.after_end += 1
             return
         self._judge.event(run, emitter, event, out)
-        if event.name in self._listening.of:
+        if event.name in self._listening.names:
             self._listening.hear(run, emitter, event, out)
         if event.name == words.LIFECYCLE and event.values.get(words.LIFECYCLE_STATE) in words.ENDED_STATES:
             emitter.live = False

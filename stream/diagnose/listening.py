@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 
+from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
-from stream.diagnose import transitions
-from stream.diagnose.absence import Listener, Silences
+from stream.diagnose import transitions, verdicts
+from stream.diagnose.absence import Listener
 from stream.diagnose.clock import Clock
 from stream.diagnose.publishing import Publisher
 from stream.diagnose.runs import Emitter, Run, series_key
-from stream.diagnose.series import first
+from stream.diagnose.series import First
 from stream.diagnose.watching import Watching
-from stream.events import Event, Resource
-from stream.rulelang.model import Rule
+from stream.events import Event
+from stream.rulelang.model import Absent, Rule
 
 
 class Listening:
-    """The rules of absence in force, and all listeners of all runs."""
+    """The rules of absence in force, and all listeners of all runs.
+
+    The listeners that the clock decides are kept in the order of their deadlines, so that a tick looks only
+    at those that are due.
+    """
 
     def __init__(
         self, rules: Sequence[Rule], clock: Clock, publisher: Publisher, watching: Watching | None
     ) -> None:
-        self.of: dict[str, list[Rule]] = {}
-        for rule in rules:
-            if rule.absent is not None:
-                self.of.setdefault(rule.absent.of, []).append(rule)
-        self._silences = Silences()
+        self._rules = [(rule, rule.absent) for rule in rules if rule.absent is not None]
+        self.names = frozenset(name for _, absent in self._rules for name in _names(absent))
+        self.serial = 0
+        self._due: list[tuple[int, int, Listener, Run]] = []
         self._clock = clock
         self._publisher = publisher
         self._watching = watching
@@ -34,58 +39,109 @@ class Listening:
     def hear(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
         """An event that somebody listens for."""
         if emitter.listeners is None:
-            emitter.listeners = [self._listener(run, emitter, rule) for rule in self.of[event.name]]
+            emitter.listeners = [self._listener(run, emitter, *pair) for pair in self._rules]
         for listener in emitter.listeners:
-            listener.open = True
-            self._close(run, listener, event.time, transitions.RETURNED, event, out)
-            listener.hear(event, emitter.resource, self._clock.now)
-            self._silences.watch(listener)
+            absent = listener.absent
+            if event.name == absent.of:
+                self._came(run, emitter, listener, event, out)
+            elif event.name == absent.after:
+                listener.start(event)
+            elif event.name == words.HEARTBEAT:
+                self._beat(run, listener, event, out)
 
     def tick(self, out: list[Diagnosis]) -> None:
-        """The clock moved: ranks that stayed silent fire."""
-        for listener in self._silences.fallen_silent(self._clock):
-            if listener.event is not None and listener.resource is not None:
-                self._fall_silent(listener, listener.event, listener.resource, out)
+        """The clock moved: ranks that stayed silent fire, in the order of their deadlines."""
+        now = self._clock.now
+        silent: list[tuple[Listener, Run]] = []
+        again: list[tuple[Listener, Run]] = []
+        while self._due and now is not None and self._due[0][0] <= now:
+            _, _, listener, run = heapq.heappop(self._due)
+            listener.due = None
+            if listener.live and listener.diagnosis is None:
+                (silent if listener.silent(self._clock) else again).append((listener, run))
+        for listener, run in silent:
+            self._fire(run, listener, out)
+        for listener, run in again + silent:
+            self._plan(listener, run)
 
     def end_emitter(self, run: Run, emitter: Emitter, time_ns: int, out: list[Diagnosis]) -> None:
         """The process ended: its silence means nothing."""
-        for listener in emitter.listeners or ():
-            listener.open = False
-            self._close(run, listener, time_ns, transitions.ENDED, None, out)
+        for listener in run.listeners.values():
+            if listener.emitter == emitter.key:
+                self._resolve(run, listener, time_ns, transitions.ENDED, None, out)
+                listener.forget()
 
     def end_attempt(self, run: Run, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
         """Listen to nobody of this attempt any more."""
         for listener in run.listeners.values():
-            listener.open = False
-            self._close(run, listener, time_ns, reason, None, out)
+            self._resolve(run, listener, time_ns, reason, None, out)
+            listener.forget()
 
-    def _listener(self, run: Run, emitter: Emitter, rule: Rule) -> Listener:
+    def _came(
+        self, run: Run, emitter: Emitter, listener: Listener, event: Event, out: list[Diagnosis]
+    ) -> None:
+        listener.emitter, listener.resource = emitter.key, emitter.resource
+        listener.take(event, self._clock.now)
+        end = event.time if event.end is None else event.end
+        self._resolve(run, listener, end, transitions.RETURNED, event, out)
+        if listener.by_clock:
+            self._plan(listener, run)
+
+    def _beat(self, run: Run, listener: Listener, event: Event, out: list[Diagnosis]) -> None:
+        """The rank lives: what it should have done by now is absent, or its clock starts anew."""
+        running = listener.since
+        listener.hear(event)
+        if listener.since is not running and listener.diagnosis is not None:
+            self._resolve(run, listener, event.time, transitions.CLEARED, event, out)
+        elif listener.diagnosis is None and listener.overdue():
+            self._fire(run, listener, out)
+        elif self._watching is not None:
+            self._watching.listened(listener, event.time, (verdicts.NO_MATCH, ""))
+
+    def _listener(self, run: Run, emitter: Emitter, rule: Rule, absent: Absent) -> Listener:
         key = series_key(rule.by, emitter.resource)
         known = run.listeners.get((rule.id, key))
         if known is None:
-            known = run.listeners[rule.id, key] = Listener(rule, key, run)
+            self.serial += 1
+            known = run.listeners[rule.id, key] = Listener(rule, absent, key, self.serial)
+        known.emitter, known.resource = emitter.key, emitter.resource
         return known
 
-    def _fall_silent(
-        self, listener: Listener, event: Event, resource: Resource, out: list[Diagnosis]
-    ) -> None:
+    def _plan(self, listener: Listener, run: Run) -> None:
+        """Look at this listener when its limit has passed; does nothing if that is already planned."""
+        deadline = listener.deadline
+        if listener.due is None and listener.diagnosis is None and deadline is not None:
+            listener.due = deadline
+            heapq.heappush(self._due, (deadline, listener.serial, listener, run))
+
+    def _fire(self, run: Run, listener: Listener, out: list[Diagnosis]) -> None:
+        begin, at, resource = listener.since, listener.deadline, listener.resource
+        if begin is None or at is None or resource is None:
+            return
+        event = Event(listener.absent.of, at, step=begin.step, epoch=begin.epoch)
+
         def make() -> Diagnosis:
-            evidence = {**event.values, "silent": listener.limit_ns / 1e9}
-            return transitions.firing(listener.rule, listener.key, first(event), at, resource, evidence)
+            named = listener.beat.time if listener.by_clock and listener.beat is not None else begin.time
+            first = First(begin.seq, begin.step, named)
+            return transitions.firing(
+                listener.rule, listener.key, first, event, resource, listener.evidence()
+            )
 
-        at = Event(event.name, listener.heard + listener.limit_ns, step=event.step, epoch=event.epoch)
-        outcome = self._publisher.fire(listener.run, listener, at.time, make, out)
+        outcome = self._publisher.fire(run, listener, at, make, out)
         if self._watching is not None:
-            self._watching.listened(listener, at.time, outcome)
-        if listener.diagnosis is None:
-            self._silences.watch(listener)
+            self._watching.listened(listener, at, outcome)
 
-    def _close(
+    def _resolve(
         self, run: Run, listener: Listener, time_ns: int, reason: str, event: Event | None,
         out: list[Diagnosis],
     ) -> None:  # fmt: skip
-        if listener.diagnosis is None:
-            return
+        said = listener.diagnosis is not None
         self._publisher.resolve(run, listener, time_ns, reason, out, event)
-        if self._watching is not None:
-            self._watching.listened(listener, time_ns, ("resolved", reason))
+        if said and self._watching is not None:
+            self._watching.listened(listener, time_ns, (verdicts.RESOLVED, reason))
+
+
+def _names(absent: Absent) -> tuple[str, ...]:
+    """The events a rule of absence listens for."""
+    after = () if absent.after is None else (absent.after,)
+    return (absent.of, words.HEARTBEAT, *after)

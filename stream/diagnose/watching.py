@@ -60,11 +60,15 @@ class Watching:
         self._watch(Verdict(series.rule.id, series.key, verdicts.RESOLVED, time_ns, detail=reason))
 
     def listened(self, listener: Listener, time_ns: int, outcome: Outcome) -> None:
-        """What came of an absence rule."""
+        """What came of a rule of absence; ``for_s`` is how long its clock has run."""
         word, detail = outcome
-        self._watch(
-            Verdict(listener.rule.id, listener.key, word, time_ns, listener.resource, listener.event, detail)
-        )
+        since = listener.since
+        verdict = Verdict(
+            listener.rule.id, listener.key, word, time_ns, listener.resource, listener.beat, detail,
+            values=listener.evidence(),
+            for_s=0.0 if since is None else (time_ns - since.time) / 1e9,
+        )  # fmt: skip
+        self._watch(verdict)
 
 
 def _fill(window: Window, last: int | None, over_s: float | None) -> Fill:
