@@ -6,180 +6,17 @@ The documentation page of metrics is generated from this list.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from emitter.vocabulary.metric import Metric
+from emitter.vocabulary.rl_metrics import REINFORCEMENT
+from emitter.vocabulary.training_metrics import TRAINING
 
-@dataclass(frozen=True)
-class Metric:
-    """One canonical name. ``unit`` follows UCUM as OpenTelemetry does ("s", "By", "1", "Cel")."""
+__all__ = ["ALIASES", "BY_NAME", "METRICS", "Metric", "canonical", "canonical_values"]
 
-    name: str
-    unit: str
-    event: str
-    meaning: str
-    aliases: tuple[str, ...] = ()
-
-
-_S = "train.step"
 _R = "train.resource"
 
-METRICS: Final = (
-    Metric(
-        "loss",
-        "1",
-        _S,
-        "Training loss of the step",
-        (
-            "train/loss",
-            "train_loss",
-            "training_loss",
-            "loss/train",
-            "train.loss",
-            "lm loss",
-            "lm_loss",
-            "total_loss",
-            "actor/loss",
-        ),
-    ),
-    Metric(
-        "grad_norm",
-        "1",
-        _S,
-        "Global gradient norm before clipping",
-        (
-            "train/grad_norm",
-            "gradient_norm",
-            "gnorm",
-            "grad-norm",
-            "grad norm",
-            "global_grad_norm",
-            "total_norm",
-            "actor/grad_norm",
-        ),
-    ),
-    Metric(
-        "learning_rate",
-        "1",
-        _S,
-        "Learning rate of the first parameter group",
-        ("lr", "train/learning_rate", "train/lr", "learning-rate", "learning rate", "actor/lr"),
-    ),
-    Metric(
-        "step_time",
-        "s",
-        _S,
-        "Time from the previous step() to this one, measured by the emitter",
-        ("train/step_time", "iter_time", "time_per_step", "step_time_s"),
-    ),
-    Metric(
-        "data_time",
-        "s",
-        _S,
-        "Part of the step spent waiting for data",
-        ("train/data_time", "data_wait", "dataloader_time"),
-    ),
-    Metric(
-        "tokens_per_second",
-        "1/s",
-        _S,
-        "Tokens processed per second by this rank",
-        ("tokens/s", "tokens_per_sec", "tok/s", "train/tokens_per_second", "throughput/tokens_per_second"),
-    ),
-    Metric(
-        "samples_per_second",
-        "1/s",
-        _S,
-        "Samples processed per second by this rank",
-        ("samples/s", "train_samples_per_second"),
-    ),
-    Metric(
-        "kl",
-        "1",
-        _S,
-        "KL divergence from the reference policy",
-        (
-            "kl_divergence",
-            "objective/kl",
-            "train/kl",
-            "approx_kl",
-            "ppo_kl",
-            "actor/ppo_kl",
-            "policy/approxkl_avg",
-            "train/approx_kl",
-        ),
-    ),
-    Metric(
-        "reward_mean",
-        "1",
-        _S,
-        "Mean reward of the batch",
-        (
-            "reward",
-            "rewards/mean",
-            "train/reward",
-            "objective/scores",
-            "critic/rewards/mean",
-            "rollout/ep_rew_mean",
-        ),
-    ),
-    Metric(
-        "reward_std",
-        "1",
-        _S,
-        "Standard deviation of the reward within the batch",
-        ("rewards/std", "train/reward_std", "critic/rewards/std"),
-    ),
-    Metric(
-        "entropy",
-        "1",
-        _S,
-        "Mean entropy of the policy",
-        (
-            "policy_entropy",
-            "objective/entropy",
-            "policy/entropy_avg",
-            "train/entropy",
-            "actor/entropy_loss",
-            "actor/entropy",
-        ),
-    ),
-    Metric(
-        "clip_fraction",
-        "1",
-        _S,
-        "Share of samples clipped by PPO",
-        ("clipfrac", "policy/clipfrac_avg", "train/clip_fraction", "actor/pg_clipfrac"),
-    ),
-    Metric(
-        "value_loss",
-        "1",
-        _S,
-        "Loss of the value function",
-        ("critic/vf_loss", "loss/value_avg", "train/value_loss", "vf_loss"),
-    ),
-    Metric(
-        "loss_scale",
-        "1",
-        _S,
-        "Scale of mixed-precision training",
-        ("amp/scale", "grad_scale", "scaler/scale", "loss scale"),
-    ),
-    Metric("epoch", "1", _S, "Epoch, fractional inside one", ("train/epoch",)),
-    Metric(
-        "eval_loss",
-        "1",
-        "train.eval",
-        "Loss on the evaluation set",
-        ("eval/loss", "val_loss", "val/loss", "validation_loss", "valid_loss", "test_loss"),
-    ),
-    Metric(
-        "eval_accuracy",
-        "1",
-        "train.eval",
-        "Accuracy on the evaluation set",
-        ("eval/accuracy", "val_accuracy", "val/acc", "val_acc"),
-    ),
+_RESOURCES: Final = (
     Metric("system.cpu.utilization", "1", _R, "Share of all CPU time in use on the host (0 to 1)"),
     Metric("system.memory.usage", "By", _R, "Memory in use on the host"),
     Metric("system.memory.utilization", "1", _R, "Share of the host's memory in use (0 to 1)"),
@@ -206,6 +43,7 @@ METRICS: Final = (
     Metric("hw.gpu.errors.ecc.uncorrected", "{error}", _R, "Uncorrected ECC errors since boot"),
 )
 
+METRICS: Final = (*TRAINING, *REINFORCEMENT, *_RESOURCES)
 BY_NAME: Final[Mapping[str, Metric]] = {metric.name: metric for metric in METRICS}
 ALIASES: Final[Mapping[str, str]] = {alias: metric.name for metric in METRICS for alias in metric.aliases}
 
