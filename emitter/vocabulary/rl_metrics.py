@@ -52,7 +52,7 @@ REINFORCEMENT: Final = (
         "reward_zero_fraction", "zero_reward_fraction", "frac_reward_zero", "rewards/zero_fraction",
         "train/reward_zero_fraction",
     )),
-    Metric("reward_zero_std_share", "1", _S, "Share of groups whose rewards are all alike: no gradient (0 to 1)", (
+    Metric("reward_zero_std_share", "1", _S, "Share of groups with equal rewards, so without gradient", (
         "frac_reward_zero_std", "train/frac_reward_zero_std",
     )),
     Metric("return_mean", "1", _S, "Mean return of the batch", (
