@@ -1,35 +1,69 @@
-"""JSONL of steps: one object a line."""
+"""JSON lines: one object a line; also one array of objects."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from emitter.vocabulary import events
+import msgspec
 
-_EVAL_PREFIX: Final = "eval_"
-_OURS: Final = ("step", "time", "rank", "epoch")
+from stream.offline.flat import Flat
+from stream.offline.lines import lines
+from stream.offline.opening import Opened, readable
+from stream.offline.points import BadLines, Points
 
-
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Flat records (see stream.diagnose.batches.event_of): a step, and an eval where the line has one."""
-    with path.open() as lines:
-        for line in lines:
-            record = {name: _number(value) for name, value in json.loads(line).items()}
-            common = {name: record[name] for name in _OURS if name in record}
-            yield from _split(record, common)
+_decode = msgspec.json.Decoder().decode
 
 
-def _split(record: Mapping[str, Any], common: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    evals = {name: value for name, value in record.items() if name.startswith(_EVAL_PREFIX)}
-    step = {name: value for name, value in record.items() if name not in evals}
-    if len(step) > len(common) or not evals:
-        yield step
-    if evals:
-        yield {**common, **evals, "event": events.EVAL}
+def read(source: Opened, bad: BadLines) -> Points:
+    """Points of each object; a line that is none is counted and skipped. Raises ReadError."""
+    flat = Flat()
+    for number, line in lines(source):
+        if not line.strip():
+            continue
+        record = _object(line)
+        if isinstance(record, dict):
+            yield from flat.points(record, number)
+        else:
+            bad.add(number, f"expected a JSON object, got {record}")
 
 
-def _number(value: Any) -> Any:
-    return float(value) if value in ("NaN", "Infinity", "-Infinity") else value
+def _object(line: bytes) -> Any:
+    """The object in this line, or a text that says what is there instead."""
+    try:
+        record = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # The strict decoder knows no NaN; the standard library's does.
+        try:
+            record = json.loads(line.decode("utf-8", "replace"))
+        except (ValueError, RecursionError) as error:
+            return _told(error)
+    except RecursionError:
+        return "an object nested too deep"
+    return record if isinstance(record, dict) else _kind(record)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"text that is no JSON ({error.msg} at column {error.colno})"
+    return "an object nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _kind(record: Any) -> str:
+    return {list: "a list", str: "a text", bool: "a truth value", type(None): "null"}.get(
+        type(record), "a number"
+    )
+
+
+def read_array(source: Opened, bad: BadLines) -> Points:
+    """Points of an array of objects. Raises ReadError."""
+    from stream.offline.trainer_state import load
+
+    with readable(source.name, ""):
+        text = source.stream.read().decode("utf-8", "replace")
+    flat = Flat()
+    for index, record in enumerate(load(source.name, text, text.find("["))):
+        if isinstance(record, dict):
+            yield from flat.points(record, 0)
+        else:
+            bad.add(index + 1, f"expected a JSON object, got {_kind(record)}")
