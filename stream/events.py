@@ -1,4 +1,4 @@
-"""What travels on ``train.events``: decoded events of one run in batches, and clock ticks.
+"""What travels on ``train.events``: decoded events of one run in batches, clock ticks, changes of rules.
 
 The encoding is private to the stream and versioned: msgpack of the structs below, array-like, so fields
 are only ever appended, each with a default. A batch is made from exactly one record of an ``otlp_*``
@@ -101,7 +101,18 @@ class Tick(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
     gateways: dict[str, int] = {}
 
 
-Message: TypeAlias = Batch | Tick
+class Rules(msgspec.Struct, frozen=True, array_like=True, tag="rules"):
+    """From here on these rules are in force: ``bundle`` as stream.rulebook.bundle encodes it.
+
+    It holds the texts themselves, so that a replay has what was in force at each offset.
+    """
+
+    version: int
+    digest: str
+    bundle: bytes
+
+
+Message: TypeAlias = Batch | Tick | Rules
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

@@ -6,6 +6,7 @@ ClickHouse never delays a diagnosis.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,7 +17,11 @@ from stream.faustkit.consume import Host
 from stream.faustkit.runner import Job, run_job
 from stream.ingest import agent as ingest
 from stream.remediate import agent as remediate
-from stream.rulelang import load_packs
+from stream.rulebook import agent as rulebook
+from stream.rulebook import inforce
+from stream.rulebook.bundle import Bundle
+from stream.rulebook.shelf import Shelf
+from stream.rulelang import RuleErrors, RuleSet
 from stream.sink import agent as sink
 
 LOOP_ID: Final = "trainwarden-loop"
@@ -24,6 +29,8 @@ HISTORY_ID: Final = "trainwarden-history"
 
 AppName = Literal["loop", "history"]
 Mode = Literal["act", "approve", "shadow"]
+log = logging.getLogger(__name__)
+
 Attach = Callable[[Any, Host], None]
 
 
@@ -47,7 +54,8 @@ def run(
     for rules that do not load, PreflightError for a broker or topics that are not right.
     """
     if app == "loop":
-        job = Job(LOOP_ID, kafka, data_dir, _loop(rules, mode), health_port)
+        loop = _Loop(kafka, Shelf(list(rules) if rules else [resources.path("rules")]), mode)
+        job = Job(LOOP_ID, kafka, data_dir, loop.attach, health_port, loop.prepare)
     elif app == "history":
         job = Job(HISTORY_ID, kafka, data_dir, _history(clickhouse), health_port)
     else:
@@ -55,15 +63,32 @@ def run(
     run_job(job)
 
 
-def _loop(rules: Sequence[Path] | None, mode: Mode) -> Attach:
-    packs = load_packs(list(rules) if rules else [resources.path("rules")])
+class _Loop:
+    """The stages of the loop. They begin with the rules in force; our own follow at a recorded offset."""
 
-    def attach(app: Any, host: Host) -> None:
+    def __init__(self, kafka: str, shelf: Shelf, mode: Mode) -> None:
+        self._kafka, self._shelf, self._mode = kafka, shelf, mode
+        self._in_force: Bundle | None = None
+
+    async def prepare(self, host: Host) -> None:
+        self._in_force = await inforce.read(self._kafka)
+        await rulebook.publish(host, self._shelf.bundle, self._in_force)
+
+    def attach(self, app: Any, host: Host) -> None:
+        rules = self._rules()
         ingest.attach(app, host)
-        diagnose.attach(app, host, packs)
-        remediate.attach(app, host, packs, mode)
+        diagnose.attach(app, host, rules)
+        remediate.attach(app, host, rules, self._mode)
+        rulebook.attach(app, host, self._shelf)
 
-    return attach
+    def _rules(self) -> RuleSet:
+        if self._in_force is None:
+            return self._shelf.rules
+        try:
+            return self._in_force.load()
+        except RuleErrors as error:
+            log.error("this version does not know the rules in force, beginning with our own:\n%s", error)
+            return self._shelf.rules
 
 
 def _history(clickhouse: str | None) -> Attach:

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Iterable
 
 from emitter.vocabulary import cloudevents, topics
+from emitter.vocabulary.diagnoses import Diagnosis
 from stream import events
 from stream.diagnose.engine import Engine
 from stream.progress import Place, Progress
 from stream.records import BadRecordError, Incoming, Outgoing, Ticks
-from stream.rulelang.model import RuleSet
+from stream.rulebook import bundle
+from stream.rulelang import RuleErrors, RuleSet
 
 log = logging.getLogger(__name__)
 
@@ -44,14 +46,30 @@ class Inbox:
             message = events.decode(record.value)
         except events.EventsError as error:
             raise BadRecordError(str(error)) from None
+        if isinstance(message, events.Rules):
+            return self._switch(record.partition, message)
         made = self._diagnose(record.partition, message)
         return Ticks(made) if isinstance(message, events.Tick) else made
 
-    def _diagnose(self, partition: int, message: events.Message) -> list[Outgoing]:
+    def _switch(self, partition: int, message: events.Rules) -> list[Outgoing]:
+        """Other rules from here on: what they leave alone goes on, what they change begins afresh."""
+        try:
+            self._rules = bundle.loaded(message.bundle)
+        except (bundle.BundleError, RuleErrors) as error:
+            raise BadRecordError(f"rules {message.digest}: {error}") from None
+        log.info("train.events[%d]: rules %s are in force", partition, message.digest)
+        engine = self._engines.get(partition)
+        return [] if engine is None else _written(engine.replace(self._rules))
+
+    def _diagnose(self, partition: int, message: events.Batch | events.Tick) -> list[Outgoing]:
         engine = self._engines.get(partition)
         if engine is None:
             engine = self._engines[partition] = Engine(self._rules)
-        return [
-            Outgoing(topics.TRAIN_DIAGNOSES, made.encode(), made.run.encode(), headers=cloudevents.HEADERS)
-            for made in engine.process(message)
-        ]
+        return _written(engine.process(message))
+
+
+def _written(made: Iterable[Diagnosis]) -> list[Outgoing]:
+    return [
+        Outgoing(topics.TRAIN_DIAGNOSES, one.encode(), one.run.encode(), headers=cloudevents.HEADERS)
+        for one in made
+    ]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,13 +33,17 @@ class WorkerCrashError(RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """What to run: the consumer group's id, and the function that attaches the agents."""
+    """What to run: the consumer group's id, and the function that attaches the agents.
+
+    ``prepare`` runs before that, once broker and topics are there.
+    """
 
     id: str
     kafka: str
     data_dir: Path
     attach: Callable[[Any, Host], None]
     health_port: int | None = None
+    prepare: Callable[[Host], Awaitable[None]] | None = None
 
 
 class _Worker:
@@ -85,6 +89,8 @@ class _Worker:
         try:
             host = Host(outlet)
             try:
+                if self.job.prepare is not None:
+                    await self.job.prepare(host)
                 await self._consume(host, site.traits)
             finally:
                 await host.close()

@@ -15,10 +15,12 @@ from stream.remediate import decisions
 from stream.remediate.decisions import Decision
 from stream.remediate.policy import Policy
 from stream.remediate.state import State
+from stream.rulebook import bundle
+from stream.rulelang import RuleErrors
 
 log = logging.getLogger(__name__)
 
-RELEVANT_KINDS: Final = frozenset({"tick", "lifecycle", "checkpoint"})
+RELEVANT_KINDS: Final = frozenset({"tick", "lifecycle", "checkpoint", "rules"})
 _STRINGS: Final = ("id", "rule", "category", "state", "run", "time", "summary")
 
 
@@ -68,10 +70,19 @@ class Inbox:
             message = events.decode(record.value)
         except events.EventsError as error:
             raise BadRecordError(str(error)) from None
+        if isinstance(message, events.Rules):
+            return self._switch(message)
         state = self._state(record)
         if isinstance(message, events.Tick):
             return Ticks(_write(self._policy.tick(state, message, self._now())))
         return _write(self._batch(state, message))
+
+    def _switch(self, message: events.Rules) -> list[Outgoing]:
+        try:
+            self._policy.replace(bundle.loaded(message.bundle))
+        except (bundle.BundleError, RuleErrors) as error:
+            raise BadRecordError(f"rules {message.digest}: {error}") from None
+        return []
 
     def _batch(self, state: State, batch: events.Batch) -> list[Decision]:
         run = state.run(batch.run)

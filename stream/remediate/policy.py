@@ -39,6 +39,10 @@ class Policy:
         self._rules = {rule.id: rule for rule in rules.rules}
         self._mode = mode
 
+    def replace(self, rules: RuleSet) -> None:
+        """Other rules are in force; incidents that are open keep the rules they began with."""
+        self._rules = {rule.id: rule for rule in rules.rules}
+
     # Inputs
 
     def diagnosis(self, state: State, diagnosis: Diagnosis, now_ns: int) -> list[Decision]:

@@ -1,0 +1,133 @@
+"""Rules that change under a running worker, over a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emitter.vocabulary import topics
+from stream import events
+from stream.rulebook import bundle
+from tests.stream.loop_rig import RULES, Ends, Rank, Worker
+
+pytestmark = pytest.mark.slow
+
+TOPICS = (topics.TRAIN_DIAGNOSES, topics.TRAIN_EVENTS, topics.TRAIN_RULES)
+
+
+def _rewrite(folder: Path, old: str, new: str) -> None:
+    file = folder / "rules" / "rig.yaml"
+    text = file.read_text()
+    assert old in text
+    # Written beside and moved into place, as editors and config maps do.
+    fresh = file.with_suffix(".new")
+    fresh.write_text(text.replace(old, new))
+    fresh.replace(file)
+
+
+def _switches(ends: Ends, text: str) -> set[int]:
+    """The partitions on which rules with this text came into force."""
+    found = [(one.partition, events.decode(one.value)) for one in ends.collected[topics.TRAIN_EVENTS]]
+    return {
+        partition
+        for partition, message in found
+        if isinstance(message, events.Rules)
+        and any(text in pack for pack in bundle.decode(message.bundle).texts.values())
+    }
+
+
+async def _fires(ends: Ends, rank: Rank, step: int, norm: float) -> list[dict[str, Any]]:
+    """The rules that fire on one step, once its echo shows that it was judged."""
+    await ends.send(topics.OTLP_LOGS, rank.step(step, norm), rank.emitter)
+    await ends.send(topics.OTLP_LOGS, rank.step(step + 1, 1e9), rank.emitter)
+    run = rank.run
+    await ends.wait(
+        lambda: [one for one in ends.data(topics.TRAIN_DIAGNOSES, run) if one["evidence"]["grad_norm"] == 1e9
+                 or one["step"] == step],
+        "a diagnosis",
+    )  # fmt: skip
+    return [one for one in ends.data(topics.TRAIN_DIAGNOSES, run) if one["state"] == "firing"]
+
+
+def test_a_changed_rule_holds_from_a_recorded_offset(broker: str, tmp_path: Path) -> None:
+    """A new limit is picked up without a restart, a broken file leaves it, a restart begins with it."""
+
+    async def scenario() -> None:
+        worker = Worker(broker, tmp_path)
+        try:
+            worker.wait_ready()
+            async with Ends(broker, *TOPICS) as ends:
+                await _story(ends, worker)
+        finally:
+            worker.child.stop()
+
+    async def _story(ends: Ends, worker: Worker) -> None:
+        first = Rank(f"reload-{uuid.uuid4().hex[:8]}")
+        (one,) = await _fires(ends, first, 5, 50.0)
+        assert one["step"] == 5
+
+        _rewrite(tmp_path, "grad_norm > 20", "grad_norm > 222")
+        await ends.wait(lambda: _switches(ends, "grad_norm > 222") == {0, 1}, "the switch")
+        second = Rank(f"reload-{uuid.uuid4().hex[:8]}")
+        (one,) = await _fires(ends, second, 5, 50.0)
+        assert one["step"] == 6
+
+        _rewrite(tmp_path, "grad_norm > 222", "grad_nrom > 300")
+        await ends.wait(lambda: "grad_nrom" in worker.child.log(), "the refusal in the worker's log")
+        third = Rank(f"reload-{uuid.uuid4().hex[:8]}")
+        (one,) = await _fires(ends, third, 5, 250.0)
+        assert one["step"] == 5
+        assert not _switches(ends, "grad_nrom")
+
+    asyncio.run(scenario())
+
+
+def test_every_worker_follows_whoever_changed(broker: str, tmp_path: Path) -> None:
+    """Two workers share the partitions; a change in the files of one holds on all of them."""
+
+    async def scenario() -> None:
+        folders = [tmp_path / "a", tmp_path / "b"]
+        for folder in folders:
+            folder.mkdir()
+        workers = [Worker(broker, folder, name=folder.name) for folder in folders]
+        try:
+            for worker in workers:
+                worker.wait_ready()
+            async with Ends(broker, *TOPICS) as ends:
+                await ends.wait(
+                    lambda: all(w.partitions().get(topics.TRAIN_EVENTS) for w in workers), "sharing"
+                )
+                _rewrite(folders[1], "grad_norm > 20", "grad_norm > 234")
+                await ends.wait(lambda: _switches(ends, "grad_norm > 234") == {0, 1}, "the switches")
+                for _ in range(6):  # runs on both partitions
+                    rank = Rank(f"follow-{uuid.uuid4().hex[:8]}")
+                    (one,) = await _fires(ends, rank, 5, 50.0)
+                    assert one["step"] == 6
+        finally:
+            for worker in workers:
+                worker.child.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_restarted_worker_publishes_only_what_is_new(broker: str, tmp_path: Path) -> None:
+    """The same files again write nothing to train.rules; other files do, pack by pack."""
+
+    async def published() -> list[Any]:
+        async with Ends(broker, topics.TRAIN_RULES) as ends:
+            worker = Worker(broker, tmp_path, name=f"w{time.monotonic_ns()}")
+            try:
+                await asyncio.to_thread(worker.wait_ready)
+                await asyncio.sleep(0.5)
+                return [(message.key, message.value) for message in ends.collected[topics.TRAIN_RULES]]
+            finally:
+                worker.child.stop()
+
+    first = asyncio.run(published())
+    assert RULES.strip() in (tmp_path / "rules" / "rig.yaml").read_text()
+    assert asyncio.run(published()) == first
