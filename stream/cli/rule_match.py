@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,44 +18,51 @@ if TYPE_CHECKING:
 
 _LOUD: Final = ("warning", "critical")
 _SHOWN: Final = 160
+_AT_ONCE: Final = 256
 
 
 def match_file(path: Path, judge: LineJudge, as_json: bool) -> bool:
     """Print what each line matches; True where a rule of warning or above did."""
     show = _show_json if as_json else _show_text
     try:
-        return show(read_lines(path), judge, path == STDIN)
+        return show(_judged(path, judge))
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         fail(f"cannot read {path}: {error.strerror}")
 
 
+def _judged(path: Path, judge: LineJudge) -> Iterator[tuple[str, list[Rule]]]:
+    lines = read_lines(path)
+    # Somebody may be waiting for what comes after each line of stdin; files are faster many lines at a time.
+    while some := list(islice(lines, 1 if path == STDIN else _AT_ONCE)):
+        yield from zip(some, judge.judge(some), strict=True)
+        sys.stdout.flush()
+
+
 def _loud(rules: list[Rule]) -> bool:
-    return bool(rules) and rules[0].severity in _LOUD
+    return rules[0].severity in _LOUD
 
 
-def _show_json(lines: Iterable[str], judge: LineJudge, live: bool) -> bool:
+def _show_json(judged: Iterable[tuple[str, list[Rule]]]) -> bool:
     out, loud = sys.stdout, False
-    for number, line in enumerate(lines, 1):
-        rules = judge.judge(line)
+    for number, (_, rules) in enumerate(judged, 1):
+        if not rules:
+            out.write(f'{{"line": {number}, "rules": [], "category": null}}\n')
+            continue
         loud = loud or _loud(rules)
         names = [rule.id for rule in rules]
-        category = rules[0].category if rules else None
-        out.write(json.dumps({"line": number, "rules": names, "category": category}) + "\n")
-        if live:
-            out.flush()
+        out.write(json.dumps({"line": number, "rules": names, "category": rules[0].category}) + "\n")
     return loud
 
 
-def _show_text(lines: Iterable[str], judge: LineJudge, _live: bool) -> bool:
+def _show_text(judged: Iterable[tuple[str, list[Rule]]]) -> bool:
     from rich.console import Console
     from rich.text import Text
 
     console, loud, matched, number = Console(soft_wrap=True, highlight=False), False, 0, 0
     styles = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
-    for number, line in enumerate(lines, 1):
-        rules = judge.judge(line)
+    for number, (line, rules) in enumerate(judged, 1):
         if not rules:
             continue
         matched += 1

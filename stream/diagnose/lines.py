@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from emitter.vocabulary import events as words
-from stream.diagnose.logmatch import LogMatcher
+from stream.diagnose.logmatch import LogMatcher, Matches
 from stream.diagnose.reading import reader
 from stream.events import Event, Resource
 from stream.rulelang.model import Rule, RuleSet
@@ -29,21 +29,27 @@ class LineJudge:
         self._rules = {rule.id: rule for rule in active}
         self._read = {rule.id: reader(rule.program.slots) for rule in active if rule.program is not None}
 
-    def judge(self, line: str) -> list[Rule]:
-        """The rules that the line matches, strongest first: by severity, then in the order of the packs."""
-        found = self._matcher.match(line)
-        if not found:
-            return []
-        event = Event(words.LOG, 0, body=line)
+    def judge(self, lines: Sequence[str]) -> list[list[Rule]]:
+        """For each line the rules it matches, strongest first: by severity, then causes, then pack order."""
+        found = self._matcher.match_all(lines)
         return [
-            rule for name, rule in self._rules.items() if name in found and self._holds(rule, event, found)
+            self._strongest(line, matches) if matches else []
+            for line, matches in zip(lines, found, strict=True)
         ]
 
-    def _holds(self, rule: Rule, event: Event, found: Mapping[str, Mapping[str, str]]) -> bool:
+    def _strongest(self, line: str, matches: Matches) -> list[Rule]:
+        event = Event(words.LOG, 0, body=line)
+        return [
+            rule
+            for name, rule in self._rules.items()
+            if name in matches and self._holds(rule, event, matches)
+        ]
+
+    def _holds(self, rule: Rule, event: Event, matches: Matches) -> bool:
         program = rule.program
         if program is None:
             return True
-        slots = self._read[rule.id](event, _NOBODY, found[rule.id])
+        slots = self._read[rule.id](event, _NOBODY, matches[rule.id])
         if slots is None or (program.where is not None and not program.where(slots)):
             return False
         return bool(program.windows or program.peers) or program.when(slots, (), ())

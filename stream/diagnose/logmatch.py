@@ -1,17 +1,31 @@
-"""Log rules: one pass of a set of patterns says which rules can match a line at all."""
+"""Log rules: a pass over many lines says whether any pattern matches at all, one over a line says which.
+
+Both run in linear time (RE2). Looking at many lines at once, joined by newlines, saves the cost of a call
+for each; a hit there is looked for by halving, so that lines nobody cares about stay cheap.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import re2
 
 from stream.rulelang.logs import options
 from stream.rulelang.model import Rule
 
+Matches: TypeAlias = "Mapping[str, Mapping[str, str]]"
+"""The named groups of the first pattern that matches, by id of each rule that matches."""
+
 MAX_LINE: Final = 16_384
+"""Characters of a line that the patterns see."""
 _SET_MEMORY: Final = 64 << 20
+_FEW: Final = 4
+_NOTHING: Final[Matches] = {}
+
+# These mean the ends of the whole text even where `m` is on, so lines cannot be joined under them.
+_WHOLE_TEXT: Final = re.compile(r"\\[Az]|\(\?[a-zA-Z]*-[a-zA-Z]*m")
 
 
 class LogMatcher:
@@ -19,30 +33,65 @@ class LogMatcher:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._owners: list[tuple[str, Any, bool]] = []
-        self._set = re2.Set.SearchSet(options(_SET_MEMORY))
+        patterns: list[str] = []
         for rule in rules:
-            if rule.log is None:
-                continue
-            for benign, patterns in ((False, rule.log.match), (True, rule.log.unless)):
-                for pattern in patterns:
-                    self._set.Add(pattern)
-                    self._owners.append((rule.id, re2.compile(pattern, options()), benign))
-        if self._owners:
-            self._set.Compile()
+            for benign, texts in ((False, rule.log.match), (True, rule.log.unless)) if rule.log else ():
+                patterns.extend(texts)
+                self._owners.extend((rule.id, re2.compile(text, options()), benign) for text in texts)
+        self._set = _compiled(patterns) if patterns else None
+        wanted = [text for text, owner in zip(patterns, self._owners, strict=True) if not owner[2]]
+        joinable = wanted and not any(_WHOLE_TEXT.search(text) for text in wanted)
+        self._joined = _compiled([f"(?m:{text})" for text in wanted]) if joinable else None
 
-    def match(self, line: str) -> dict[str, Mapping[str, str]]:
-        """The named groups of the first pattern that matches, by id of each rule that matches the line."""
-        if not self._owners:
-            return {}
-        text = line[:MAX_LINE].encode("utf-8", "replace").decode("utf-8")
-        hits = sorted(self._set.Match(text) or ())
-        benign = {self._owners[hit][0] for hit in hits if self._owners[hit][2]}
+    def match(self, line: str) -> Matches:
+        """The rules that this line matches."""
+        if self._set is None:
+            return _NOTHING
+        encoded = line[:MAX_LINE].encode("utf-8", "replace")
+        if self._joined is not None and not self._joined.Match(encoded):
+            return _NOTHING
+        hits = self._set.Match(encoded)
+        return self._named(encoded, sorted(hits)) if hits else _NOTHING
+
+    def match_all(self, lines: Sequence[str]) -> list[Matches]:
+        """What ``match`` gives for each of these lines, faster."""
+        if self._joined is None:
+            return [self.match(line) for line in lines]
+        found: list[Matches] = [_NOTHING] * len(lines)
+        self._search(lines, 0, len(lines), found)
+        return found
+
+    def _search(self, lines: Sequence[str], start: int, end: int, found: list[Matches]) -> None:
+        if end - start <= _FEW:
+            for index in range(start, end):
+                found[index] = self.match(lines[index])
+        elif self._any(lines[start:end]):
+            middle = (start + end) // 2
+            self._search(lines, start, middle, found)
+            self._search(lines, middle, end, found)
+
+    def _any(self, lines: Sequence[str]) -> bool:
+        """Whether some line may match: joined lines match where one of them does, seldom where none does."""
+        assert self._joined is not None
+        return bool(self._joined.Match("\n".join(lines).encode("utf-8", "replace")))
+
+    def _named(self, encoded: bytes, hits: list[int]) -> Matches:
+        text = encoded.decode("utf-8")
+        owners = [self._owners[hit] for hit in hits]
+        benign = {rule_id for rule_id, _, unless in owners if unless}
         found: dict[str, Mapping[str, str]] = {}
-        for hit in hits:
-            rule_id, pattern, _ = self._owners[hit]
+        for rule_id, pattern, _ in owners:
             if rule_id not in benign and rule_id not in found:
                 found[rule_id] = _groups(pattern, text)
         return found
+
+
+def _compiled(patterns: Sequence[str]) -> Any:
+    found = re2.Set.SearchSet(options(_SET_MEMORY))
+    for pattern in patterns:
+        found.Add(pattern)
+    found.Compile()
+    return found
 
 
 def _groups(pattern: Any, text: str) -> dict[str, str]:

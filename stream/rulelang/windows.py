@@ -81,12 +81,13 @@ class Window:
         if self._over_ns is None or self._times is None:
             return
         times, limit = self._times, now_ns - self._over_ns
-        first, end = self._first(), self._base + len(times)
-        while first < end and times[first - self._base] <= limit:
+        start = first = self._begin - self._base
+        while first < len(times) and times[first] <= limit:
             first += 1
-        self._begin = first
-        if 2 * (first - self._base) > len(times) + _SPARE:
-            self._trim()
+        if first > start:
+            self._begin = self._base + first
+            if 2 * first > len(times) + _SPARE:
+                self._trim()
 
     def _first(self) -> int:
         """The number of the oldest value in the window."""
