@@ -9,12 +9,14 @@ or a dead rank is never taken for a hang, and no clock but the rank's own decide
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Final
 
 from emitter.vocabulary import attributes
 from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose.clock import Clock
+from stream.diagnose.saved import load_diagnosis, load_event, load_resource, save_diagnosis, save_struct
 from stream.events import Event, Resource, Value
 from stream.rulelang.model import Absent, Rule
 
@@ -169,6 +171,33 @@ class Listener:
             found["longest_gap"] = self.longest_ns / 1e9
         return found
 
+    def save(self) -> list[Any]:
+        """Plain data that ``load`` reads; what it is a listener of comes first."""
+        return [
+            self.rule.id,
+            list(self.key),
+            self.serial,
+            self.emitter,
+            save_struct(self.resource),
+            self.due,
+            save_diagnosis(self.diagnosis),
+            self.live,
+            list(self.gaps),
+            *(_save_since(one) for one in (self.last, self.since, self.mark)),
+            [_save_since(one) for one in self.waiting],
+            save_struct(self.beat),
+        ]
+
+    def load(self, saved: Sequence[Any]) -> None:
+        """Become what ``save`` gave."""
+        _, _, _, self.emitter, resource, self.due, diagnosis, self.live, gaps, *times, waiting, beat = saved
+        self.resource = None if resource is None else load_resource(resource)
+        self.diagnosis = load_diagnosis(diagnosis)
+        self.gaps.extend(gaps)
+        self.last, self.since, self.mark = (None if one is None else Since(*one) for one in times)
+        self.waiting.extend(Since(*one) for one in waiting)
+        self.beat = None if beat is None else load_event(beat)
+
     def _armed(self) -> bool:
         """Whether anything is waited for: a start without its end, or the next of at least two."""
         return bool(self.waiting) if self.absent.after is not None else len(self.gaps) > 0
@@ -185,6 +214,10 @@ class Listener:
             self.gaps.append(came.time - self.waiting.popleft().time)
         if self.since is not None and self.since.time <= came.time:
             self.since = self.waiting[0] if self.waiting and self.inside else None
+
+
+def _save_since(one: Since | None) -> list[Any] | None:
+    return None if one is None else [one.time, one.seq, one.step, one.epoch]
 
 
 def since(event: Event, time_ns: int) -> Since:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stream.events import Tick
 
 _GATEWAY_MEMORY_NS = 3_600_000_000_000
@@ -33,6 +35,17 @@ class Clock:
     def gateway_heard(self, gateway: str) -> int:
         """When this gateway last said that its path is alive (ns), -1 if never."""
         return self._gateways.get(gateway, -1)
+
+    def save(self) -> dict[str, Any]:
+        """Plain data that ``load`` reads."""
+        sources = [list(pair) for pair in self._sources.items()]
+        return {"now": self.now, "sources": sources, "gateways": dict(self._gateways)}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Become what ``save`` gave."""
+        self.now = saved["now"]
+        self._sources = dict(saved["sources"])
+        self._gateways = dict(saved["gateways"])
 
     def _hear_gateways(self, tick: Tick) -> bool:
         moved = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -25,3 +26,8 @@ class Counts:
     series_refused: int = 0
     emitters_refused: int = 0
     runs_expired: int = 0
+
+    def load(self, saved: Mapping[str, int]) -> None:
+        """Go on counting from there."""
+        for name, count in saved.items():
+            setattr(self, name, count)

@@ -7,9 +7,11 @@ event name, so a rule costs nothing on events it does not look at. docs/rules.md
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import asdict
+from typing import Any, Final
 
 from emitter.vocabulary import events as words
+from emitter.vocabulary.cloudevents import parse_rfc3339
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions
 from stream.diagnose.clock import Clock
@@ -17,7 +19,9 @@ from stream.diagnose.counts import Counts
 from stream.diagnose.judging import Judge
 from stream.diagnose.listening import Listening
 from stream.diagnose.ordering import DUPLICATE
+from stream.diagnose.restoring import Restorer
 from stream.diagnose.runs import Emitter, Run, emitter_key
+from stream.diagnose.snapshot import decode, encode
 from stream.diagnose.verdicts import Watch
 from stream.diagnose.watching import Watching
 from stream.events import Batch, Event, Resource, Tick
@@ -49,15 +53,77 @@ class Engine:
     ) -> None:
         self.counts = Counts()
         self.clock = Clock()
-        active = [rule for rule in rules.rules if experimental or rule.maturity == "stable"]
-        watching = None if watch is None else Watching(watch)
-        self._judge = Judge(active, self.counts, max_series, watching)
-        self._listening = Listening(active, self.clock, self._judge.publisher, watching)
+        self._experimental = experimental
+        self._watching = None if watch is None else Watching(watch)
+        self._max_series = max_series
         self._runs: dict[str, Run] = {}
+        self._pending: list[Diagnosis] = []
+        self._take_up(rules)
         self._grace_ns = int(grace_s * 1e9)
         self._idle_ns = int(idle_s * 1e9)
-        self._max_emitters = max_series
         self._expired_at: int | None = None
+
+    def _take_up(self, rules: RuleSet) -> None:
+        """Make these rules ready."""
+        active = [rule for rule in rules.rules if self._experimental or rule.maturity == "stable"]
+        self._versions = {rule.id: rule.version for rule in active}
+        self._judge = Judge(active, self.counts, self._max_series, self._watching)
+        self._listening = Listening(active, self.clock, self._judge.publisher, self._watching)
+
+    @classmethod
+    def restore(cls, rules: RuleSet, snapshot: bytes, **settings: Any) -> Engine:
+        """The engine of a snapshot, going on under these rules; settings as for a new one.
+
+        What rules said that are gone or changed resolves with the next message. Raises SnapshotError.
+        """
+        engine = cls(rules, **settings)
+        state = decode(snapshot)
+        engine._load(state)
+        return engine
+
+    def snapshot(self) -> bytes:
+        """The whole state; ``restore`` goes on from there as this engine would."""
+        return encode(
+            {
+                "rules": self._versions,
+                "clock": self.clock.save(),
+                "counts": asdict(self.counts),
+                "expired_at": self._expired_at,
+                "serial": self._listening.serial,
+                "pending": [asdict(made) for made in self._pending],
+                "runs": [run.save() for run in self._runs.values()],
+            }
+        )
+
+    def replace(self, rules: RuleSet) -> list[Diagnosis]:
+        """Go on under other rules: those that did not change keep their state, the others begin afresh.
+
+        Gives the resolutions of what gone or changed rules had said.
+        """
+        state = decode(self.snapshot())
+        self._take_up(rules)
+        self._load(state)
+        return self._handed_over()
+
+    def _load(self, state: Mapping[str, Any]) -> None:
+        self.clock.load(state["clock"])
+        self.counts.load(state["counts"])
+        self._expired_at = state["expired_at"]
+        self._listening.serial = state["serial"]
+        self._pending = [Diagnosis(**made) for made in state["pending"]]
+        restorer = Restorer(self._judge.plans, self._listening, state["rules"], self._retire)
+        self._runs = {}
+        for saved in state["runs"]:
+            self._runs[saved["id"]] = restorer.run(saved)
+
+    def _retire(self, run: Run, made: Diagnosis) -> None:
+        now = parse_rfc3339(made.time) if self.clock.now is None else self.clock.now
+        self._judge.publisher.retire(run, made, now, self._pending)
+
+    def _handed_over(self) -> list[Diagnosis]:
+        """What was said between two messages."""
+        pending, self._pending = self._pending, []
+        return pending
 
     @property
     def runs(self) -> Mapping[str, Run]:
@@ -66,7 +132,7 @@ class Engine:
 
     def process(self, message: Batch | Tick) -> list[Diagnosis]:
         """The transitions that this message brings about, in order."""
-        out: list[Diagnosis] = []
+        out = self._handed_over()
         if isinstance(message, Tick):
             self._tick(message, out)
         elif message.run:
@@ -77,7 +143,7 @@ class Engine:
 
     def drain(self) -> list[Diagnosis]:
         """The recorded data ended: everything that was held back for its turn is judged now."""
-        out: list[Diagnosis] = []
+        out = self._handed_over()
         for run in self._runs.values():
             for emitter in list(run.holding.values()):
                 lost = emitter.order.lost
@@ -119,7 +185,7 @@ class Engine:
         key = emitter_key(resource)
         emitter = run.emitters.get(key)
         if emitter is None or (not emitter.live and _starts_again(resource, event)):
-            if len(run.emitters) >= self._max_emitters:
+            if len(run.emitters) >= self._max_series:
                 self.counts.emitters_refused += 1
                 return None
             emitter = run.emitters[key] = Emitter(key, resource)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from typing import Any
 
 from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions, verdicts
 from stream.diagnose.absence import Listener
 from stream.diagnose.clock import Clock
+from stream.diagnose.keys import KeyReader
 from stream.diagnose.publishing import Publisher
-from stream.diagnose.runs import Emitter, Run, series_key
+from stream.diagnose.runs import Emitter, Run
+from stream.diagnose.saved import load_key
 from stream.diagnose.series import First
 from stream.diagnose.watching import Watching
 from stream.events import Event
@@ -28,8 +31,8 @@ class Listening:
     def __init__(
         self, rules: Sequence[Rule], clock: Clock, publisher: Publisher, watching: Watching | None
     ) -> None:
-        self._rules = [(rule, rule.absent) for rule in rules if rule.absent is not None]
-        self.names = frozenset(name for _, absent in self._rules for name in _names(absent))
+        self.rules = {rule.id: (rule, rule.absent) for rule in rules if rule.absent is not None}
+        self.names = frozenset(name for _, absent in self.rules.values() for name in _names(absent))
         self.serial = 0
         self._due: list[tuple[int, int, Listener, Run]] = []
         self._clock = clock
@@ -39,7 +42,7 @@ class Listening:
     def hear(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
         """An event that somebody listens for."""
         if emitter.listeners is None:
-            emitter.listeners = [self._listener(run, emitter, *pair) for pair in self._rules]
+            emitter.listeners = [self._listener(run, emitter, *pair) for pair in self.rules.values()]
         for listener in emitter.listeners:
             absent = listener.absent
             if event.name == absent.of:
@@ -63,6 +66,14 @@ class Listening:
             self._fire(run, listener, out)
         for listener, run in again + silent:
             self._plan(listener, run)
+
+    def resume(self, run: Run, rule: Rule, absent: Absent, saved: Sequence[Any]) -> None:
+        """Put a listener of a snapshot back to work."""
+        key = load_key(saved[1])
+        listener = run.listeners[rule.id, key] = Listener(rule, absent, key, saved[2])
+        listener.load(saved)
+        if listener.due is not None:
+            heapq.heappush(self._due, (listener.due, listener.serial, listener, run))
 
     def end_emitter(self, run: Run, emitter: Emitter, time_ns: int, out: list[Diagnosis]) -> None:
         """The process ended: its silence means nothing."""
@@ -99,7 +110,7 @@ class Listening:
             self._watching.listened(listener, event.time, (verdicts.NO_MATCH, ""))
 
     def _listener(self, run: Run, emitter: Emitter, rule: Rule, absent: Absent) -> Listener:
-        key = series_key(rule.by, emitter.resource)
+        key = KeyReader(rule).of_resource(emitter.resource)
         known = run.listeners.get((rule.id, key))
         if known is None:
             self.serial += 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from emitter.vocabulary import events as words
+from stream.diagnose.saved import load_event, save_struct
 from stream.events import Event
 
 MAX_HELD: Final = 4096
@@ -67,6 +68,17 @@ class SeqOrder:
         while self._held:
             self._skip_gap()
             yield from self._ready()
+
+    def save(self) -> list[Any]:
+        """Plain data that ``load`` reads."""
+        held = [[seq, save_struct(event), since] for seq, (event, since) in self._held.items()]
+        return [self.expected, self.lost, held, list(self._skipped), self._declared_lost]
+
+    def load(self, saved: list[Any]) -> None:
+        """Become what ``save`` gave."""
+        self.expected, self.lost, held, skipped, self._declared_lost = saved
+        self._held = {seq: (load_event(event), since) for seq, event, since in held}
+        self._skipped = dict.fromkeys(skipped)
 
     def _ready(self) -> Iterator[Event]:
         while (held := self._held.pop(self.expected, None)) is not None:

@@ -68,6 +68,12 @@ class Publisher:
         made = transitions.resolved(open_one, time_ns, reason, event, values)
         self._say(run, speaker.rule, made, time_ns, out)
 
+    def retire(self, run: Run, open_one: Diagnosis, time_ns: int, out: list[Diagnosis]) -> None:
+        """A diagnosis whose rule is gone, or another one now, ends."""
+        made = transitions.resolved(open_one, time_ns, transitions.RELOADED, None, NO_VALUES)
+        out.append(made)
+        self._echo(run, made, time_ns, out)
+
     def _say(self, run: Run, rule: Rule, made: Diagnosis, time_ns: int, out: list[Diagnosis]) -> None:
         out.append(made)
         self._echo(run, made, time_ns, out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stream.diagnose.counts import Counts
 from stream.diagnose.plans import Plan, Plans
 from stream.diagnose.reading import Groups
-from stream.diagnose.runs import MAX_ROUTES, Emitter, Route, Run, windows_of
+from stream.diagnose.runs import MAX_ROUTES, Emitter, Route, Run, new_series
 from stream.diagnose.series import Series
 from stream.events import Event
 
@@ -45,7 +45,7 @@ class Routing:
         if plan.keys.dynamic:
             route.series.append((plan, None))
             return
-        series = self._series(run, emitter, plan, plan.keys.of_resource(emitter.resource))
+        series = self._series(run, plan, plan.keys.of_resource(emitter.resource))
         if series is not None:
             route.series.append((plan, series))
 
@@ -53,14 +53,14 @@ class Routing:
         self, run: Run, emitter: Emitter, plan: Plan, event: Event, groups: Groups
     ) -> Series | None:
         """The series that the event itself names; None where the run has too many."""
-        return self._series(run, emitter, plan, plan.keys.of_event(event, emitter.resource, groups))
+        return self._series(run, plan, plan.keys.of_event(event, emitter.resource, groups))
 
-    def _series(self, run: Run, emitter: Emitter, plan: Plan, key: tuple[object, ...]) -> Series | None:
+    def _series(self, run: Run, plan: Plan, key: tuple[object, ...]) -> Series | None:
         known = run.series.get((plan.rule.id, key))
         if known is None:
             if len(run.series) >= self._max_series:
                 self._counts.series_refused += 1
                 return None
-            known = Series(plan, key, windows_of(run, plan, emitter.resource))
+            known = new_series(run, plan, key)
             run.series[plan.rule.id, key] = known
         return known

@@ -9,6 +9,7 @@ from stream.diagnose.absence import Listener
 from stream.diagnose.ordering import SeqOrder
 from stream.diagnose.plans import Feeder, Plan
 from stream.diagnose.reading import Groups
+from stream.diagnose.saved import save_struct
 from stream.diagnose.series import Key, Series
 from stream.events import Event, Resource
 from stream.rulelang.windows import Window
@@ -63,6 +64,10 @@ class Emitter:
         self.listeners: list[Listener] | None = None
         self.live = True
 
+    def save(self) -> list[Any]:
+        """Plain data for ``loaded_emitter``; routes and listeners are found again."""
+        return [self.key, save_struct(self.resource), self.order.save(), self.live]
+
 
 class Run:
     """One run. Everything but ``positions`` belongs to the present attempt.
@@ -95,6 +100,25 @@ class Run:
         self.holding: dict[str, Emitter] = {}
         self.voices: dict[tuple[int | None, str | None, str | None], Emitter] = {}
 
+    def save(self) -> dict[str, Any]:
+        """Plain data that stream.diagnose.restoring reads."""
+        return {
+            "id": self.id,
+            "attempt": self.attempt,
+            "positions": [[*place, last] for place, last in self.positions.items()],
+            "seen": self.seen,
+            "emitters": [emitter.save() for emitter in self.emitters.values()],
+            "holding": list(self.holding),
+            "feeds": [
+                [rule, index, list(key), feed.window.save()]
+                for (rule, index, key), feed in self.feeds.items()
+            ],
+            "series": [series.save() for series in self.series.values()],
+            "open": [[rule, list(key)] for rule, key in self.open],
+            "listeners": [listener.save() for listener in self.listeners.values()],
+            "firing": dict(self.firing),
+        }
+
     def cause(self, causes: tuple[str, ...]) -> str | None:
         """The first of these rules that fires in the present attempt."""
         for cause in causes:
@@ -112,17 +136,26 @@ class Run:
 
     def feed(self, plan: Plan, feeder: Feeder, resource: Resource) -> Feed:
         """The window of this rule that the other events of this resource's series fill."""
-        key = (plan.rule.id, feeder.index, plan.keys.of_resource(resource))
+        return self.feed_at(plan, feeder, plan.keys.of_resource(resource))
+
+    def feed_at(self, plan: Plan, feeder: Feeder, shared: Key) -> Feed:
+        """The same by the part of the key that the resource gives."""
+        key = (plan.rule.id, feeder.index, shared)
         found = self.feeds.get(key)
         if found is None:
             found = self.feeds[key] = Feed(feeder, Window(feeder.spec))
         return found
 
 
-def windows_of(run: Run, plan: Plan, resource: Resource) -> list[Window]:
-    """The windows of a new series in the order of its program: its own, and those that others fill."""
+def new_series(run: Run, plan: Plan, key: Key) -> Series:
+    """A series with its windows in the order of the program: its own, and those that other events fill."""
+    return Series(plan, key, _windows(run, plan, key))
+
+
+def _windows(run: Run, plan: Plan, key: Key) -> list[Window]:
+    shared = plan.keys.shared(key)
     fed: Mapping[int, Window] = {
-        feeder.index: run.feed(plan, feeder, resource).window for feeder in plan.feeders
+        feeder.index: run.feed_at(plan, feeder, shared).window for feeder in plan.feeders
     }
     specs = plan.program.windows
     return [fed[index] if index in fed else Window(spec) for index, spec in enumerate(specs)]
@@ -133,8 +166,3 @@ def emitter_key(resource: Resource) -> str:
     if resource.emitter:
         return resource.emitter
     return f"{resource.service}/{resource.node}/{resource.pid}/{resource.role}/{resource.rank}"
-
-
-def series_key(by: tuple[str, ...], resource: Resource) -> tuple[Any, ...]:
-    """The values of ``by`` besides the run, where all of them are the resource's."""
-    return tuple(getattr(resource, word) for word in by if word != "run")

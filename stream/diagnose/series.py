@@ -8,6 +8,7 @@ from typing import Any, Final
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose.plans import Plan
 from stream.diagnose.reading import NO_NUMBER
+from stream.diagnose.saved import load_diagnosis, save_diagnosis
 from stream.events import Event
 from stream.rulelang.model import Rule
 from stream.rulelang.windows import Window
@@ -100,6 +101,29 @@ class Series:
         values = [source(slots, windows) for _, source in own]
         for (window, _), value in zip(own, values, strict=True):
             window.push(time_ns, value)
+
+    def save(self) -> list[Any]:
+        """Plain data that ``load`` reads, its own windows with it; what it is a series of comes first."""
+        begun = self.first
+        return [
+            self.rule.id,
+            list(self.key),
+            None if begun is None else [begun.seq, begun.step, begun.time],
+            self.matches,
+            self.last_match,
+            self.open,
+            save_diagnosis(self.diagnosis),
+            self.emitter,
+            [window.save() for window, _ in self.own],
+        ]
+
+    def load(self, saved: Sequence[Any]) -> None:
+        """Become what ``save`` gave; for a series that saw nothing yet."""
+        _, _, begun, self.matches, self.last_match, self.open, diagnosis, self.emitter, windows = saved
+        self.first = None if begun is None else First(*begun)
+        self.diagnosis = load_diagnosis(diagnosis)
+        for (window, _), values in zip(self.own, windows, strict=True):
+            window.load(values)
 
     def evidence(self) -> dict[str, Any]:
         """What the rule names, as it is at the sample that was judged last."""
