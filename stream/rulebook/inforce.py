@@ -59,8 +59,9 @@ def assemble(written: Sequence[tuple[bytes | None, bytes | None]]) -> Bundle | N
     newest: dict[str, Any] = {}
     for key, value in written:
         try:
-            newest = json.loads(value or b"")
-            packs[key or b""] = {name: str(text) for name, text in newest["texts"].items()}
+            pack = json.loads(value or b"")
+            packs[key or b""] = {name: str(text) for name, text in pack["texts"].items()}
+            newest = pack
         except (ValueError, KeyError, TypeError, AttributeError):
             log.warning("%s: a record that is no pack is skipped", topics.TRAIN_RULES)
     if not newest:
