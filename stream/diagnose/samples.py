@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
 
-from emitter.vocabulary import events as words
-from emitter.vocabulary.attributes import PHASE
 from emitter.vocabulary.cloudevents import parse_rfc3339
 from emitter.vocabulary.diagnoses import FIRING, RESOLVED, Diagnosis
-from emitter.vocabulary.metrics import canonical
 from stream.diagnose.engine import Engine
-from stream.events import VERSION, Batch, Event, Message, Resource, Source, Tick
+from stream.diagnose.sample_story import SECOND_NS, messages
+from stream.rulelang.fields import DIAGNOSIS
 from stream.rulelang.model import Expected, Rule, RuleSet, Sample
-
-_RUN: Final = "sample"
-_SECOND_NS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,7 @@ def run_samples(ruleset: RuleSet) -> list[SampleFailure]:
     """The failures of all samples of these rules; each rule runs with the rules that inhibit it."""
     failures = []
     for rule in ruleset.rules:
-        together = ruleset.only(frozenset((rule.id, *rule.inhibited_by)))
+        together = ruleset.only(frozenset(_company(ruleset, rule))) if rule.tests else ruleset
         for sample in rule.tests:
             message = _compare(rule, sample, run_sample(together, rule, sample))
             if message is not None:
@@ -48,41 +42,23 @@ def run_samples(ruleset: RuleSet) -> list[SampleFailure]:
 def run_sample(ruleset: RuleSet, rule: Rule, sample: Sample) -> list[Diagnosis]:
     """The transitions of this rule over its sample."""
     engine = Engine(ruleset, experimental=True)
-    made = [one for message in _messages(rule, sample) for one in engine.process(message)]
+    made = [one for message in messages(rule, sample) for one in engine.process(message)]
+    made.extend(engine.drain())
     return [one for one in made if one.rule == rule.id]
 
 
-def _messages(rule: Rule, sample: Sample) -> Iterator[Message]:
-    """One batch for each step or line, and a tick at its time, so that clocks move as in a live run."""
-    resource = Resource(run=_RUN, rank=0, node="node-0")
-    every_ns = int(sample.every_s * _SECOND_NS)
-    time = 0
-    for index, event in enumerate(_events(rule, sample)):
-        time = index * every_ns
-        if event is not None:
-            yield Batch(VERSION, _RUN, Source("sample", 0, index, index), [resource], [event])
-        yield Tick(VERSION, 0, index, 1, time)
-    if rule.log is not None:
-        yield Tick(VERSION, 0, 1 << 40, 1, time + int(rule.keep_firing_s * _SECOND_NS) + every_ns)
-
-
-def _events(rule: Rule, sample: Sample) -> Iterator[Event | None]:
-    every_ns = int(sample.every_s * _SECOND_NS)
-    for index, line in enumerate(sample.lines):
-        yield Event(words.LOG, index * every_ns, body=line)
-    length = max((len(values) for values in sample.series.values()), default=0)
-    for index in range(length):
-        values: dict[str, Any] = {}
-        for name, series in sample.series.items():
-            value = series[index] if index < len(series) else None
-            if value is not None:
-                values[canonical(name)] = value
-        if rule.absent is None:
-            yield Event(rule.on, index * every_ns, step=index, values=values)
-        elif values:
-            yield Event(rule.on, index * every_ns, step=index, values={PHASE: "train"})
-        else:
-            yield None
+def _company(ruleset: RuleSet, rule: Rule) -> set[str]:
+    """The rule, its causes and theirs; for a rule on diagnoses, all rules."""
+    if rule.on == DIAGNOSIS and rule.absent is None:
+        return {one.id for one in ruleset.rules}
+    found: set[str] = set()
+    waiting = [rule.id]
+    while waiting:
+        one = ruleset.by_id(waiting.pop())
+        if one is not None and one.id not in found:
+            found.add(one.id)
+            waiting.extend(one.inhibited_by)
+    return found
 
 
 def _compare(rule: Rule, sample: Sample, made: list[Diagnosis]) -> str | None:
@@ -95,7 +71,7 @@ def _compare(rule: Rule, sample: Sample, made: list[Diagnosis]) -> str | None:
 
 
 def _difference(
-    what: str, expected: tuple[Expected, ...], made: list[Diagnosis], sample: Sample
+    what: str, expected: tuple[Expected, ...], made: Sequence[Diagnosis], sample: Sample
 ) -> str | None:
     found = tuple(
         _position(one, expected[index] if index < len(expected) else None, sample)
@@ -108,12 +84,14 @@ def _difference(
 
 def _position(one: Diagnosis, like: Expected | None, sample: Sample) -> Expected:
     """Where a transition happened, said in the way of the expectation it is compared with."""
-    seconds = parse_rfc3339(one.time) / _SECOND_NS
-    if like is not None and like.at_s is not None:
-        return Expected(at_s=seconds)
+    seconds = parse_rfc3339(one.time) / SECOND_NS
+    several = len({rank.rank for rank in sample.ranks}) > 1
+    rank = one.rank if (like.rank is not None if like else several) else None
+    if like.at_s is not None if like else one.step is None and not sample.lines:
+        return Expected(at_s=seconds, rank=rank)
     if sample.lines and (like is None or like.line is not None):
-        return Expected(line=round(seconds / sample.every_s) + 1)
-    return Expected(step=one.step)
+        return Expected(line=round(seconds / sample.every_s) + 1, rank=rank)
+    return Expected(step=one.step, rank=rank)
 
 
 def _listed(places: tuple[Expected, ...]) -> str:

@@ -20,9 +20,12 @@ def mistakes(contexts: Sequence[Context], rules: Sequence[Rule]) -> list[RuleErr
             errors.append(
                 _error(one, f'the id "{one.name}" is there twice; first in {known.file}:{known.line}')
             )
-    for one in [one for context in contexts for one in context.causes]:
-        if one.name not in first:
-            errors.append(_error(one, f'inhibited_by names no rule "{one.name}"{guess(one.name, first)}'))
+    errors.extend(
+        _error(one, f'inhibited_by names no rule "{one.name}"{guess(one.name, first)}')
+        for context in contexts
+        for one in context.causes
+        if one.name not in first
+    )
     return errors or _circles(rules)
 
 

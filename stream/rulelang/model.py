@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from stream.rulelang.summary import Template
 
@@ -105,29 +105,69 @@ class Absent:
 
 @dataclass(frozen=True)
 class Expected:
-    """One transition a sample expects, by step, by line (from 1) or by seconds since its start."""
+    """One transition a sample expects: by step, by line (from 1) or by seconds since its start; of a rank."""
 
     step: int | None = None
     line: int | None = None
     at_s: float | None = None
+    rank: int | None = None
 
     def __str__(self) -> str:
-        parts = (("step", self.step), ("line", self.line), ("at", self.at_s))
-        return ", ".join(f"{name} {value}" for name, value in parts if value is not None)
+        at = None if self.at_s is None else f"{self.at_s:g}s"
+        parts = (("step", self.step), ("line", self.line), ("", at), ("of rank", self.rank))
+        return " ".join(f"{name} {value}".strip() for name, value in parts if value is not None)
+
+
+Sequenced: TypeAlias = "str | tuple[float | str | None, ...]"
+"""One field over a sample: a value for each step, None where there is none; a bare text holds throughout."""
+
+
+@dataclass(frozen=True)
+class SampleRank:
+    """What one rank sends in a sample: log lines, and series by event and slot (place and name)."""
+
+    rank: int
+    lines: tuple[str, ...] = ()
+    series: Mapping[str, Mapping[tuple[str, str], Sequenced]] = field(default_factory=dict)
+    node: str | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True)
+class SampleEvent:
+    """One event of a sample at its own time; ``values`` by slot (place and name)."""
+
+    at_s: float
+    event: str
+    rank: int = 0
+    attempt: int = 0
+    step: int | None = None
+    node: str | None = None
+    role: str | None = None
+    values: Mapping[tuple[str, str], float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A test that travels with its rule. ``resolved`` None: resolutions are not compared."""
+    """A test that travels with its rule. ``resolved`` None: resolutions are not compared.
+
+    Steps and lines are ``every_s`` apart; the clock goes on to ``until_s`` where that is later.
+    """
 
     name: str
     line: int
     column: int
-    series: Mapping[str, tuple[float | None, ...]]
-    lines: tuple[str, ...]
+    ranks: tuple[SampleRank, ...]
+    events: tuple[SampleEvent, ...]
     every_s: float
+    until_s: float
     expect: tuple[Expected, ...]
     resolved: tuple[Expected, ...] | None = None
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The log lines of all its ranks."""
+        return tuple(line for rank in self.ranks for line in rank.lines)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Final
 
 from emitter.vocabulary import diagnoses, events
@@ -14,6 +15,7 @@ from stream.rulelang.logic import read_program
 from stream.rulelang.model import LogMatch, Program, Rule
 from stream.rulelang.params import Overriding
 from stream.rulelang.reader import Reader
+from stream.rulelang.sample_series import Target
 from stream.rulelang.tree import Mapping, Node, Scalar, kind, plain
 
 MODES: Final = ("act", "approve", "shadow")
@@ -86,12 +88,25 @@ def _read(reader: Reader, context: Context) -> Rule:
         runbook=runbook,
         suggestions=suggestions,
         params=params,
-        tests=samples.read_samples(reader.get("tests"), reader.problems),
     )
     context.mention(context.declared, rule_id, reader.node, rule_id)
     _check_names(reader, text, rule)
-    samples.check_samples(rule, reader.problems)
-    return rule
+    return replace(rule, tests=samples.read_samples(reader.get("tests"), _target(rule), reader.problems))
+
+
+def _target(rule: Rule) -> Target:
+    """What the samples of a rule feed."""
+    if rule.absent is not None:
+        return Target(rule.absent.of, frozenset(filter(None, (rule.absent.of, rule.absent.after))))
+    reads: dict[str, frozenset[str]] = {}
+    if rule.program is not None:
+        reads[rule.on] = frozenset(slot.name for slot in rule.program.slots if slot.place == "value")
+        for window in rule.program.windows:
+            if window.event is not None:
+                names = frozenset(slot.name for slot in window.slots if slot.place == "value")
+                reads[window.event] = reads.get(window.event, frozenset()) | names
+    events = frozenset() if rule.on == fields.DIAGNOSIS else frozenset({rule.on})
+    return Target(rule.on, events, reads)
 
 
 def _causes(reader: Reader, context: Context, rule_id: str) -> tuple[str, ...]:

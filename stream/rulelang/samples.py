@@ -1,117 +1,110 @@
-"""The ``tests`` of a rule: series or log lines, and the transitions expected of them."""
+"""The ``tests`` of a rule: what is sent, and the transitions expected of it."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from emitter.vocabulary.metrics import canonical
-from stream.rulelang import series
-from stream.rulelang.errors import Problems, guess
-from stream.rulelang.fields import EVENTS
-from stream.rulelang.model import Expected, Rule, Sample
+from emitter.vocabulary import events
+from stream.rulelang.errors import Problems
+from stream.rulelang.model import Expected, Sample
 from stream.rulelang.reader import Reader, as_duration
+from stream.rulelang.sample_events import read_events
+from stream.rulelang.sample_series import MAX_RANKS, Target, read_lines, read_ranks, read_series
 from stream.rulelang.tree import List, Mapping, Node, Scalar, kind
 
-_DEFAULT_EVERY_S: Final = 1.0
-_POSITIONS: Final = ("step", "line", "at")
+DEFAULT_EVERY_S: Final = 1.0
+MAX_TICKS: Final = 100_000
+FED_BY: Final = ("series", "lines", "ranks", "events")
+POSITIONS: Final = ("step", "line", "at")
 
 
-def read_samples(node: Node | None, problems: Problems) -> tuple[Sample, ...]:
+def read_samples(node: Node | None, target: Target, problems: Problems) -> tuple[Sample, ...]:
     """The samples of one rule; every mistake is in ``problems``."""
     if node is None:
         return ()
     if not isinstance(node, List):
         problems.add(node.line, node.column, f"expected `tests` to be a list, got {kind(node)}")
         return ()
-    return tuple(sample for item in node.items if (sample := _sample(item, problems)) is not None)
+    return tuple(sample for item in node.items if (sample := _sample(item, target, problems)) is not None)
 
 
-def check_samples(rule: Rule, problems: Problems) -> None:
-    """A sample must feed what its rule reads, or it proves nothing."""
-    known = _fed(rule)
-    for sample in rule.tests:
-        if (rule.log is not None) != bool(sample.lines):
-            wanted = "`lines`, for a log rule" if rule.log else "`series`, for this rule"
-            problems.add(sample.line, sample.column, f"expected the sample to have {wanted}")
-            continue
-        for name in sample.series:
-            if canonical(name) not in known:
-                message = f'the rule reads no series "{name}"{guess(name, known)}'
-                problems.add(sample.line, sample.column, message)
-
-
-def _fed(rule: Rule) -> set[str]:
-    if rule.absent is not None:
-        return {rule.absent.of}
-    offered = {field.slot.name for field in EVENTS.get(rule.on, {}).values() if field.slot.place == "value"}
-    read = {slot.name for slot in rule.program.slots if slot.place == "value"} if rule.program else set()
-    return offered | read
-
-
-def _sample(node: Node, problems: Problems) -> Sample | None:
+def _sample(node: Node, target: Target, problems: Problems) -> Sample | None:
     if not isinstance(node, Mapping):
-        problems.add(
-            node.line,
-            node.column,
-            f"expected a sample with name, series or lines, and expect, got {kind(node)}",
-        )
+        wanted = "a sample with name, series or lines, and expect"
+        problems.add(node.line, node.column, f"expected {wanted}, got {kind(node)}")
         return None
     reader = Reader(node, problems, "a sample")
     name = reader.text("name", required=True)
-    every_s = reader.duration("every", _DEFAULT_EVERY_S)
-    values = _series(reader.typed("series", Mapping, "a mapping of name to series"), problems)
-    lines = tuple(line.text for line in reader.texts("lines"))
+    every_s, until_s = reader.duration("every", DEFAULT_EVERY_S), reader.duration("until")
+    ranks = [read_series(reader, target), *read_lines(reader), *read_ranks(reader, target)]
+    single = read_events(reader, target)
     expect = _expected(reader.required("expect"), "expect", problems)
     resolved = reader.get("resolved")
-    if ("series" in node.values) == ("lines" in node.values):
-        problems.add(node.line, node.column, "a sample needs one of `series` and `lines`")
-    if every_s <= 0:
-        problems.add(node.line, node.column, "expected `every` to be longer than 0s")
-    reader.finish()
     ends = None if resolved is None else _expected(resolved, "resolved", problems)
-    return Sample(name.text if name else "", node.line, node.column, values, lines, every_s, expect, ends)
+    _check(reader, every_s, until_s)
+    reader.finish()
+    sample = Sample(
+        name.text if name else "", node.line, node.column,
+        tuple(rank for rank in ranks if rank is not None), single, every_s, until_s, expect, ends,
+    )  # fmt: skip
+    _reaches(sample, reader, target)
+    return sample
 
 
-def _series(node: Mapping | None, problems: Problems) -> dict[str, tuple[float | None, ...]]:
-    found: dict[str, tuple[float | None, ...]] = {}
-    for name, value in node.values.items() if node is not None else ():
-        if not isinstance(value, Scalar) or value.value is None or isinstance(value.value, bool):
-            problems.add(
-                value.line, value.column, f'expected a series such as "1x100 25x3", got {kind(value)}'
-            )
-            continue
-        try:
-            found[name] = series.parse(value.text)
-        except series.SeriesError as error:
-            quote = 1 if value.style else 0
-            problems.add(value.line, value.column + quote + error.offset, str(error))
-    return found
+def _check(reader: Reader, every_s: float, until_s: float) -> None:
+    given = [word for word in FED_BY if word in reader.node.values]
+    if not given:
+        reader.fail(reader.node, "a sample needs one of `series`, `lines`, `ranks` and `events`")
+    if "ranks" in given and {"series", "lines"} & set(given):
+        reader.fail(reader.node.keys["ranks"], "a sample with `ranks` has its series and lines in there")
+    if every_s <= 0:
+        reader.fail(reader.node.values["every"], "expected `every` to be longer than 0s")
+    elif until_s > every_s * MAX_TICKS:
+        reader.fail(
+            reader.node.values["until"], f"expected `until` to be at most {MAX_TICKS:,} times `every`"
+        )
+
+
+def _reaches(sample: Sample, reader: Reader, target: Target) -> None:
+    """A sample must feed what its rule is on, or it proves nothing."""
+    sent = {event for rank in sample.ranks for event in rank.series} | {one.event for one in sample.events}
+    sent |= {events.LOG} if sample.lines else set()
+    if sent and target.needs and not target.needs & sent:
+        wanted = "`lines`, for a log rule" if events.LOG in target.needs else "`series`, for this rule"
+        reader.fail(reader.node, f"expected the sample to have {wanted}")
 
 
 def _expected(node: Node | None, key: str, problems: Problems) -> tuple[Expected, ...]:
     if node is None:
         return ()
     if not isinstance(node, List):
-        problems.add(
-            node.line, node.column, f"expected `{key}` to be a list such as [{{step: 102}}], got {kind(node)}"
-        )
+        wanted = "a list such as [{step: 102}]"
+        problems.add(node.line, node.column, f"expected `{key}` to be {wanted}, got {kind(node)}")
         return ()
     return tuple(item for entry in node.items if (item := _one(entry, problems)) is not None)
 
 
 def _one(node: Node, problems: Problems) -> Expected | None:
-    if not isinstance(node, Mapping) or len(node.values) != 1 or not node.values.keys() & set(_POSITIONS):
-        problems.add(
-            node.line, node.column, f"expected one of {{step: N}}, {{line: N}}, {{at: 2m}}, got {kind(node)}"
-        )
+    given = set(node.values) if isinstance(node, Mapping) else set()
+    if not isinstance(node, Mapping) or len(given & set(POSITIONS)) != 1 or given - {*POSITIONS, "rank"}:
+        wanted = "one of {step: N}, {line: N}, {at: 2m}, with `rank: N` where there are several"
+        problems.add(node.line, node.column, f"expected {wanted}, got {kind(node)}")
         return None
-    ((word, value),) = node.values.items()
-    if word == "at":
-        seconds = as_duration(value)
-        if seconds is not None:
-            return Expected(at_s=seconds)
-    elif isinstance(value, Scalar) and type(value.value) is int and value.value >= 0:
-        return Expected(step=value.value) if word == "step" else Expected(line=value.value)
-    wanted = "a duration" if word == "at" else "a whole number"
-    problems.add(value.line, value.column, f"expected `{word}` to be {wanted}, got {kind(value)}")
+    rank = _whole(node.values["rank"], "rank", problems, MAX_RANKS) if "rank" in given else None
+    (word,) = given & set(POSITIONS)
+    value = node.values[word]
+    if word != "at":
+        number = _whole(value, word, problems)
+        return None if number is None else Expected(rank=rank, **{word: number})
+    seconds = as_duration(value)
+    if seconds is None:
+        problems.add(value.line, value.column, f"expected `at` to be a duration, got {kind(value)}")
+        return None
+    return Expected(at_s=seconds, rank=rank)
+
+
+def _whole(node: Node, word: str, problems: Problems, most: int = 1 << 53) -> int | None:
+    if isinstance(node, Scalar) and type(node.value) is int and 0 <= node.value <= most:
+        return node.value
+    problems.add(node.line, node.column, f"expected `{word}` to be a whole number, got {kind(node)}")
     return None

@@ -33,6 +33,12 @@ def parse(text: str) -> tuple[float | None, ...]:
     return tuple(values)
 
 
+def gap(item: str) -> int | None:
+    """How many steps ``_`` or ``_x4`` leaves out; None where the text is something else."""
+    found = _GAP.match(item)
+    return None if found is None else int(found[1] or "1")
+
+
 def _expand(item: str, offset: int, room: int) -> list[float | None]:
     gap, number = _GAP.match(item), _ITEM.match(item)
     if gap is None and (number is None or (number[2] and not number[3])):

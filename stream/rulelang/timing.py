@@ -32,6 +32,8 @@ def read_absent(reader: Reader) -> Absent | None:
     if for_s <= 0:
         inner.fail(node.values["for"], "expected `for` to be longer than 0s")
     after = _event(inner, "after")
+    if of is not None and of == after:
+        inner.fail(node.values["after"], f"each {of} starts the clock anyway: leave `after` out")
     times = _times(inner)
     phases = _phases(inner)
     inner.finish()

@@ -114,12 +114,12 @@ def test_three_mistakes_are_three_errors_with_their_places(tmp_path: Path) -> No
         ("    tests: [{name: a, series: {loss: 1x}, expect: []}]\n", "8:38", 'expected an item such as "1"'),
         (
             "    tests: [{name: a, series: {lsos: 1}, expect: []}]\n",
-            "8:13",
+            "8:32",
             'the rule reads no series "lsos"',
         ),
         ("    tests: [{name: a, lines: [x], expect: []}]\n", "8:13", "expected the sample to have `series`"),
         ("    tests: [{name: a, series: {loss: 1}}]\n", "8:13", "a sample needs `expect`"),
-        ("    tests: [{name: a, expect: []}]\n", "8:13", "a sample needs one of `series` and `lines`"),
+        ("    tests: [{name: a, expect: []}]\n", "8:13", "a sample needs one of `series`, `lines`, `ranks` and `events`"),
         (
             "    tests: [{name: a, series: {loss: 1}, expect: [{stop: 3}]}]\n",
             "8:51",
