@@ -165,7 +165,9 @@ class Judge:
         self._end(run, series, series.last_match + series.plan.keep_ns, transitions.QUIET, out)
 
     def _end(self, run: Run, series: Series, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
-        """End an open series by something else than a sample."""
+        """End a series by something else than a sample, unless what was just said has ended it already."""
+        if not series.open:
+            return
         self._close(run, series, time_ns, reason, out)
         if self._watching is not None:
             self._watching.closed(series, time_ns, reason)

@@ -9,7 +9,7 @@ from typing import Any
 from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose.engine import Engine
-from stream.events import VERSION, Batch, Event, Message, Resource, Source, Tick
+from stream.events import VERSION, Batch, Event, Resource, Source, Tick
 from stream.rulelang import RuleSet, load_text
 
 SECOND = 1_000_000_000
@@ -89,7 +89,7 @@ class Feed:
         return self.engine.process(tick(at, **more))
 
 
-def run(ruleset: RuleSet, messages: Iterable[Message]) -> list[Diagnosis]:
+def run(ruleset: RuleSet, messages: Iterable[Batch | Tick]) -> list[Diagnosis]:
     """All transitions of a fresh engine."""
     engine = Engine(ruleset)
     return [made for message in messages for made in engine.process(message)]
