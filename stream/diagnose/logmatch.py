@@ -24,6 +24,8 @@ _SET_MEMORY: Final = 64 << 20
 _FEW: Final = 4
 _NOTHING: Final[Matches] = {}
 
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
 # These mean the ends of the whole text even where `m` is on, so lines cannot be joined under them.
 _WHOLE_TEXT: Final = re.compile(r"\\[Az]|\(\?[a-zA-Z]*-[a-zA-Z]*m")
 
@@ -47,7 +49,7 @@ class LogMatcher:
         """The rules that this line matches."""
         if self._set is None:
             return _NOTHING
-        encoded = line[:MAX_LINE].encode("utf-8", "replace")
+        encoded = _plain(line)[:MAX_LINE].encode("utf-8", "replace")
         if self._joined is not None and not self._joined.Match(encoded):
             return _NOTHING
         hits = self._set.Match(encoded)
@@ -58,7 +60,7 @@ class LogMatcher:
         if self._joined is None:
             return [self.match(line) for line in lines]
         found: list[Matches] = [_NOTHING] * len(lines)
-        self._search(lines, 0, len(lines), found)
+        self._search([_plain(line) for line in lines], 0, len(lines), found)
         return found
 
     def _search(self, lines: Sequence[str], start: int, end: int, found: list[Matches]) -> None:
@@ -84,6 +86,11 @@ class LogMatcher:
             if rule_id not in benign and rule_id not in found:
                 found[rule_id] = _groups(pattern, text)
         return found
+
+
+def _plain(line: str) -> str:
+    """The line without the colours of a terminal."""
+    return _COLOUR.sub("", line) if "\x1b" in line else line
 
 
 def _compiled(patterns: Sequence[str]) -> Any:
