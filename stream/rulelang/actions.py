@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
+from dataclasses import dataclass
 from typing import Any, Final
 
 from emitter.vocabulary.commands import ACTIONS
@@ -24,12 +25,25 @@ def _word(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 200
 
 
-_POSITIVE: Final = (_positive, "a number above 0")
-_NUMBER: Final = (lambda value: type(value) in (int, float), "a number")
-_WORD: Final = (_word, "a text")
-_KIND: Final = (lambda value: value in ("regular", "forensic"), "regular or forensic")
+@dataclass(frozen=True)
+class Argument:
+    """What an argument may be: the test, its words for a message, and the same as a JSON Schema."""
 
-ARGUMENTS: Final[MappingOf[str, MappingOf[str, tuple[Callable[[Any], bool], str]]]] = {
+    fits: Callable[[Any], bool]
+    wanted: str
+    schema: MappingOf[str, Any]
+
+
+_POSITIVE: Final = Argument(
+    _positive, "a number above 0", {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1e9}
+)
+_NUMBER: Final = Argument(lambda value: type(value) in (int, float), "a number", {"type": "number"})
+_WORD: Final = Argument(_word, "a text", {"type": "string", "minLength": 1, "maxLength": 200})
+_KIND: Final = Argument(
+    lambda value: value in ("regular", "forensic"), "regular or forensic", {"enum": ["regular", "forensic"]}
+)
+
+ARGUMENTS: Final[MappingOf[str, MappingOf[str, Argument]]] = {
     **{action: {} for action in ACTIONS},
     "save": {"kind": _KIND},
     "rollback": {"lr_scale": _POSITIVE},
@@ -88,11 +102,12 @@ def _with_arguments(name: str, body: Mapping, problems: Problems) -> Action:
             known = {*ARGUMENTS[name], IF_UNRESOLVED}
             problems.add(key.line, key.column, f"{name} has no argument `{word}`{guess(word, known)}")
         else:
-            fits, wanted = ARGUMENTS[name][word]
-            if isinstance(value, Scalar) and fits(value.value):
+            argument = ARGUMENTS[name][word]
+            if isinstance(value, Scalar) and argument.fits(value.value):
                 arguments[word] = value.value
             else:
-                problems.add(value.line, value.column, f"expected `{word}` to be {wanted}, got {kind(value)}")
+                wanted = f"expected `{word}` to be {argument.wanted}, got {kind(value)}"
+                problems.add(value.line, value.column, wanted)
     _complete(name, body, arguments, problems)
     return Action(name, arguments, wait)
 
