@@ -16,6 +16,7 @@ from emitter.vocabulary import attributes
 from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose.clock import Clock
+from stream.diagnose.inhibition import Held
 from stream.diagnose.saved import load_diagnosis, load_event, load_resource, save_diagnosis, save_struct
 from stream.events import Event, Resource, Value
 from stream.rulelang.model import Absent, Rule
@@ -52,8 +53,8 @@ class Listener:
     """
 
     __slots__ = (
-        "absent", "beat", "diagnosis", "due", "emitter", "floor_ns", "gaps", "key", "last", "live", "mark",
-        "resource", "rule", "serial", "since", "waiting",
+        "absent", "beat", "diagnosis", "due", "emitter", "floor_ns", "gaps", "held", "key", "last", "live",
+        "mark", "resource", "rule", "serial", "since", "waiting",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, absent: Absent, key: Key, serial: int) -> None:
@@ -66,6 +67,7 @@ class Listener:
         self.resource: Resource | None = None
         self.due: int | None = None
         self.diagnosis: Diagnosis | None = None
+        self.held: Held | None = None
         self.forget()
 
     def forget(self) -> None:

@@ -13,6 +13,9 @@ class Counts:
     ``duplicates``, ``late`` and ``lost`` go by ``train.seq``: seen before, came after their gap was given
     up, never came. ``old_attempts``: events of an attempt that is over; ``after_end``: of an emitter that
     said it ended; ``without_run``: of sources that name no run; ``*_refused``: over the limit.
+    ``late_events``: not judged by cross-rank rules, because their turn among the ranks had passed;
+    ``late_turns``: causes and symptoms decided after their turn; ``spilled``: how often something was judged
+    before its time because too much waited; ``fenced``: what still waited when its attempt ended.
     """
 
     events: int = 0
@@ -26,6 +29,10 @@ class Counts:
     series_refused: int = 0
     emitters_refused: int = 0
     runs_expired: int = 0
+    late_events: int = 0
+    late_turns: int = 0
+    spilled: int = 0
+    fenced: int = 0
 
     def load(self, saved: Mapping[str, int]) -> None:
         """Go on counting from there."""

@@ -16,18 +16,22 @@ from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions
 from stream.diagnose.clock import Clock
 from stream.diagnose.counts import Counts
+from stream.diagnose.crossing import MAX_WAITING, Crossing
 from stream.diagnose.judging import Judge
 from stream.diagnose.listening import Listening
+from stream.diagnose.meeting import Meeting
 from stream.diagnose.ordering import DUPLICATE
 from stream.diagnose.restoring import Restorer
 from stream.diagnose.runs import Emitter, Run, emitter_key
 from stream.diagnose.snapshot import decode, encode
 from stream.diagnose.verdicts import Watch
 from stream.diagnose.watching import Watching
+from stream.diagnose.watermark import NEVER
 from stream.events import Batch, Event, Resource, Tick
 from stream.rulelang.model import RuleSet
 
 GRACE_S: Final = 5.0
+LATENESS_S: Final = 5.0
 IDLE_S: Final = 6 * 3600.0
 MAX_SERIES: Final = 65_536
 _EXPIRE_EVERY_NS: Final = 60_000_000_000
@@ -37,8 +41,10 @@ class Engine:
     """State of one partition.
 
     ``grace_s``: how long a gap in ``train.seq`` is held; ``idle_s``: after how long without an event a
-    run is forgotten (both by the ticks' clock); ``max_series``: the most series and emitters of one run;
-    ``experimental``: also run rules of that maturity; ``watch`` is told of every judgement.
+    run is forgotten (both by the ticks' clock); ``lateness_s``: how far apart (event time) the records of
+    a run's emitters may come; ``max_series``: the most series and emitters of one run; ``max_waiting``:
+    the most events and decisions of one run that wait for other ranks; ``experimental``: also run rules
+    of that maturity; ``watch`` is told of every judgement.
     """
 
     def __init__(
@@ -46,8 +52,10 @@ class Engine:
         rules: RuleSet,
         *,
         grace_s: float = GRACE_S,
+        lateness_s: float = LATENESS_S,
         idle_s: float = IDLE_S,
         max_series: int = MAX_SERIES,
+        max_waiting: int = MAX_WAITING,
         experimental: bool = False,
         watch: Watch | None = None,
     ) -> None:
@@ -56,6 +64,8 @@ class Engine:
         self._experimental = experimental
         self._watching = None if watch is None else Watching(watch)
         self._max_series = max_series
+        self._max_waiting = max_waiting
+        self._lateness_ns = int(lateness_s * 1e9)
         self._runs: dict[str, Run] = {}
         self._pending: list[Diagnosis] = []
         self._take_up(rules)
@@ -69,6 +79,7 @@ class Engine:
         self._versions = {rule.id: rule.version for rule in active}
         self._judge = Judge(active, self.counts, self._max_series, self._watching)
         self._listening = Listening(active, self.clock, self._judge.publisher, self._watching)
+        self._crossing = Crossing(self._judge.crossings, self._judge, self.counts, self._max_waiting)
 
     @classmethod
     def restore(cls, rules: RuleSet, snapshot: bytes, **settings: Any) -> Engine:
@@ -111,7 +122,7 @@ class Engine:
         self._expired_at = state["expired_at"]
         self._listening.serial = state["serial"]
         self._pending = [Diagnosis(**made) for made in state["pending"]]
-        restorer = Restorer(self._judge.plans, self._listening, state["rules"], self._retire)
+        restorer = Restorer(self._judge.plans, self._listening, self._meeting, state["rules"], self._retire)
         self._runs = {}
         for saved in state["runs"]:
             self._runs[saved["id"]] = restorer.run(saved)
@@ -150,13 +161,14 @@ class Engine:
                 for ready in emitter.order.drain():
                     self._take(run, emitter, ready, out)
                 self._account(run, emitter, emitter.order.lost - lost)
+            self._crossing.drain(run, out)
         return out
 
     def _batch(self, batch: Batch, out: list[Diagnosis]) -> None:
         run = self._runs.get(batch.run)
         if run is None:
             attempt = min((resource.attempt for resource in batch.resources), default=0)
-            run = self._runs[batch.run] = Run(batch.run, attempt)
+            run = self._runs[batch.run] = Run(batch.run, attempt, self._meeting)
         place = (batch.source.topic, batch.source.partition)
         if batch.source.first <= run.positions.get(place, -1):
             self.counts.repeated_batches += 1
@@ -218,6 +230,9 @@ class Engine:
         if not emitter.live:
             self.counts.after_end += 1
             return
+        crossing = self._crossing
+        if crossing.needed and run.meeting.only != emitter.key:
+            crossing.hear(run, emitter, event, self.clock.now, out)
         self._judge.event(run, emitter, event, out)
         if event.name in self._listening.names:
             self._listening.hear(run, emitter, event, out)
@@ -226,13 +241,20 @@ class Engine:
             run.holding.pop(emitter.key, None)
             self._judge.end_emitter(run, emitter, event.time, out)
             self._listening.end_emitter(run, emitter, event.time, out)
+            crossing.end_emitter(run, emitter, out)
+        if crossing.needed:
+            crossing.heard(run, out)
 
     def _end_attempt(self, run: Run, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
         """Resolve everything open; what its emitters still say counts no more."""
         for emitter in run.emitters.values():
             emitter.live = False
+        self._crossing.fence(run, out)
         self._judge.end_attempt(run, time_ns, reason, out)
         self._listening.end_attempt(run, time_ns, reason, out)
+
+    def _meeting(self) -> Meeting:
+        return Meeting(self._judge.crossings, self._lateness_ns)
 
     def _refuse(self, reason: str) -> None:
         if reason == DUPLICATE:
@@ -256,8 +278,10 @@ class Engine:
                 run.seen = now
             for emitter in list(run.holding.values()):
                 self._release(run, emitter, now, out)
-            self._judge.tick(run, now, out)
+            run.meeting.floor = NEVER
         self._listening.tick(out)
+        for run in list(self._runs.values()):
+            self._crossing.tick(run, now, out)
         if self._expired_at is None or now - self._expired_at >= _EXPIRE_EVERY_NS:
             self._expired_at = now
             self._expire(now, out)

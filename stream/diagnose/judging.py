@@ -12,8 +12,9 @@ from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions, verdicts
 from stream.diagnose.counts import Counts
+from stream.diagnose.crossings import Crossings
 from stream.diagnose.echoes import echo_of
-from stream.diagnose.logmatch import LogMatcher
+from stream.diagnose.logmatch import LogMatcher, Matches
 from stream.diagnose.plans import DIAGNOSIS, Plan, Plans
 from stream.diagnose.publishing import NO_VALUES, Publisher
 from stream.diagnose.reading import Groups
@@ -22,6 +23,7 @@ from stream.diagnose.runs import NO_GROUPS, Emitter, Route, Run
 from stream.diagnose.series import TEXT_LIMIT, Series, first
 from stream.diagnose.verdicts import Outcome
 from stream.diagnose.watching import Watching
+from stream.diagnose.watermark import ENDLESS, NEVER
 from stream.events import Event
 from stream.rulelang.model import Rule
 
@@ -35,31 +37,60 @@ class Judge:
         self, rules: Sequence[Rule], counts: Counts, max_series: int, watching: Watching | None
     ) -> None:
         self.plans = Plans(rules)
-        self.publisher = Publisher(self._echo)
+        self.crossings = Crossings(rules, self.plans)
+        self.publisher = Publisher(self.crossings, counts, self._echo)
         self._routing = Routing(self.plans, counts, max_series, watching is not None)
         self._logs = LogMatcher(rules)
+        self._counts = counts
         self._watching = watching
 
     def event(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
-        """Judge one event that is in order by the rules over samples."""
-        route = emitter.routes.get((event.name, *event.values))
-        if route is None:
-            route = self._routing.route(run, emitter, event)
+        """Judge one event that is in order by the rules over samples.
+
+        With several emitters, rules over several ranks are left out: those meet in the lanes of the run.
+        """
+        whole = route = self.route(run, emitter, event)
+        apart = route.single is not None and not run.meeting.alone and event.name != DIAGNOSIS
+        if apart and route.single is not None:
+            route = route.single
         for _, feed in route.feeds:
             feed.take(event, emitter.resource)
+        matches: Matches = {}
         if event.name == words.LOG:
-            self._line(run, emitter, route, event, out)
+            if whole.series:
+                matches = self._logs.match(event.body or "")
+            self._line(run, emitter, route, event, matches, out)
         else:
             for plan, series in route.series:
                 self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
+        if apart:
+            self._put(run, emitter, whole, event, matches)
         if route.missing and self._watching is not None:
             for plan, name in route.missing:
                 self._watching.no_sample(plan, emitter, event, verdicts.MISSING, name)
 
-    def _line(self, run: Run, emitter: Emitter, route: Route, event: Event, out: list[Diagnosis]) -> None:
-        if not route.series:
-            return
-        matches = self._logs.match(event.body or "")
+    def route(self, run: Run, emitter: Emitter, event: Event) -> Route:
+        """Where events of this emitter that look like this one go."""
+        found = emitter.routes.get((event.name, *event.values))
+        return self._routing.route(run, emitter, event) if found is None else found
+
+    def series_of(
+        self, run: Run, emitter: Emitter, plan: Plan, event: Event, groups: Groups
+    ) -> Series | None:
+        """The series of a rule that an event belongs to; None where the run has too many."""
+        return self._routing.series_of(run, emitter, plan, event, groups)
+
+    def _put(self, run: Run, emitter: Emitter, route: Route, event: Event, matches: Matches) -> None:
+        """Rules over several ranks look at this event in its turn, if there is something for them in it."""
+        across = [plan for plan, _ in route.series if plan.cross_rank]
+        found = {plan.rule.id: matches[plan.rule.id] for plan in across if plan.rule.id in matches}
+        fed = any(plan.cross_rank for plan, _ in route.feeds)
+        if found or fed or any(not plan.quiet for plan in across):
+            self._counts.late_events += run.meeting.put(emitter.key, emitter.resource.rank, event, found)
+
+    def _line(
+        self, run: Run, emitter: Emitter, route: Route, event: Event, matches: Matches, out: list[Diagnosis]
+    ) -> None:
         for plan, series in route.series:
             if not plan.quiet:
                 self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
@@ -72,7 +103,7 @@ class Judge:
         self, run: Run, emitter: Emitter, plan: Plan, series: Series | None, event: Event, groups: Groups,
         out: list[Diagnosis],
     ) -> None:  # fmt: skip
-        """One event and one rule: judged at once, also where several ranks meet (in order of arrival)."""
+        """One event and one rule: judged at once."""
         if series is None:
             series = self._routing.series_of(run, emitter, plan, event, groups)
         if series is not None:
@@ -133,6 +164,8 @@ class Judge:
             series.open = True
             series.emitter = emitter.key
             run.open[series.rule.id, series.key] = series
+            if series.plan.quiet:
+                run.meeting.quiet_ns = min(run.meeting.quiet_ns, event.time + series.plan.keep_ns)
         if series.diagnosis is not None:
             return verdicts.STILL, ""
         return self.publisher.fire(run, series, event.time, lambda: _diagnosis(emitter, series, event), out)
@@ -145,15 +178,31 @@ class Judge:
         return verdicts.RESOLVED, transitions.CLEARED
 
     def tick(self, run: Run, now: int, out: list[Diagnosis]) -> None:
-        """The clock moved: log series that stayed quiet resolve."""
+        """Everything until now was read: log series that stayed quiet resolve."""
+        meeting = run.meeting
+        meeting.quiet_ns = ENDLESS
         for series in [series for series in run.open.values() if series.plan.quiet]:
-            if now >= series.last_match + series.plan.keep_ns:
+            until = series.last_match + series.plan.keep_ns
+            if now >= until:
                 self._grow_quiet(run, series, out)
+            else:
+                meeting.quiet_ns = min(meeting.quiet_ns, until)
 
     def end_emitter(self, run: Run, emitter: Emitter, time_ns: int, out: list[Diagnosis]) -> None:
         """The process ended: what is open for it alone ends."""
         for series in list(run.open.values()):
             if series.emitter == emitter.key and not series.plan.cross_rank:
+                self._end(run, series, time_ns, transitions.ENDED, out)
+
+    def end_shared(
+        self, run: Run, key: str | None, time_ns: int, out: list[Diagnosis], lane: int | None = None
+    ) -> None:
+        """What is open across ranks ends: for one emitter what names its rank, for None everything."""
+        for series in list(run.open.values()):
+            rule = series.rule
+            mine = key is None or (series.emitter == key and "rank" in rule.by)
+            here = lane is None or self.crossings.lane(rule.id) == lane
+            if series.plan.cross_rank and mine and here:
                 self._end(run, series, time_ns, transitions.ENDED, out)
 
     def end_attempt(self, run: Run, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
@@ -162,7 +211,10 @@ class Judge:
             self._end(run, series, time_ns, reason, out)
 
     def _grow_quiet(self, run: Run, series: Series, out: list[Diagnosis]) -> None:
+        meeting = run.meeting
+        floor, meeting.floor = meeting.floor, NEVER
         self._end(run, series, series.last_match + series.plan.keep_ns, transitions.QUIET, out)
+        meeting.floor = floor
 
     def _end(self, run: Run, series: Series, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
         """End a series by something else than a sample, unless what was just said has ended it already."""
@@ -188,9 +240,8 @@ class Judge:
 
     def _echo(self, run: Run, made: Diagnosis, time_ns: int, out: list[Diagnosis]) -> None:
         """Rules on diagnosis look at a transition of another rule."""
-        if DIAGNOSIS in self.plans.on and not self.plans.looks_at_diagnoses(made.rule):
-            voice, event = echo_of(run, made, time_ns)
-            self.event(run, voice, event, out)
+        voice, event = echo_of(run, made, time_ns)
+        self.event(run, voice, event, out)
 
 
 def _diagnosis(emitter: Emitter, series: Series, event: Event) -> Diagnosis:

@@ -1,58 +1,48 @@
-"""Publishing: the one place where diagnoses fire and resolve, and where a cause keeps its symptoms quiet."""
+"""Publishing: the one place where diagnoses fire and resolve."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions, verdicts
+from stream.diagnose.counts import Counts
+from stream.diagnose.crossings import Crossings
+from stream.diagnose.deciding import Decider
+from stream.diagnose.inhibition import Symptom
 from stream.diagnose.runs import Run
 from stream.diagnose.verdicts import Outcome
 from stream.events import Event
-from stream.rulelang.model import Rule
 
 Echo = Callable[[Run, Diagnosis, int, list[Diagnosis]], None]
 
 NO_VALUES: Final[Mapping[str, Any]] = {}
 
 
-class Speaker(Protocol):
-    """What a diagnosis is about: a series or a listener. ``diagnosis`` is what was said and is still open."""
-
-    diagnosis: Diagnosis | None
-
-    @property
-    def rule(self) -> Rule:
-        """Its rule."""
-
-
 class Publisher:
     """``echo`` hears each transition said by a rule that is not itself on diagnoses."""
 
-    def __init__(self, echo: Echo) -> None:
-        self._echo = echo
+    def __init__(self, crossings: Crossings, counts: Counts, echo: Echo) -> None:
+        self.decider = Decider(crossings, counts, echo)
 
     def fire(
-        self, run: Run, speaker: Speaker, time_ns: int, make: Callable[[], Diagnosis], out: list[Diagnosis]
+        self, run: Run, speaker: Symptom, time_ns: int, make: Callable[[], Diagnosis], out: list[Diagnosis]
     ) -> Outcome:
-        """Say that this fires at this time, if no cause does; asked again at each sample that still matches.
+        """Say that this fires at this time; asked again at each sample that still matches, until it is said.
 
-        Gives the outcome and its detail (see verdicts). ``make`` is called only where it is said.
+        Gives the outcome and its detail (see verdicts). A rule with causes leaves it to the decider.
         """
-        rule = speaker.rule
-        cause = run.cause(rule.inhibited_by)
-        if cause is not None:
-            return verdicts.INHIBITED, cause
+        if speaker.rule.inhibited_by:
+            return self.decider.ask(run, speaker, time_ns, make, out)
         speaker.diagnosis = made = make()
-        run.opened(rule.id)
-        self._say(run, rule, made, time_ns, out)
+        self._say(run, speaker, made, time_ns, out)
         return verdicts.FIRING, ""
 
     def resolve(
         self,
         run: Run,
-        speaker: Speaker,
+        speaker: Symptom,
         time_ns: int,
         reason: str,
         out: list[Diagnosis],
@@ -61,19 +51,19 @@ class Publisher:
     ) -> None:
         """What fired, or was kept quiet, ends at this time."""
         open_one = speaker.diagnosis
-        if open_one is None:
-            return
-        speaker.diagnosis = None
-        run.closed(speaker.rule.id)
-        made = transitions.resolved(open_one, time_ns, reason, event, values)
-        self._say(run, speaker.rule, made, time_ns, out)
+        if speaker.held is not None:
+            self.decider.close(run, speaker, time_ns, reason, event, values, out)
+        elif open_one is not None:
+            speaker.diagnosis = None
+            made = transitions.resolved(open_one, time_ns, reason, event, values)
+            self._say(run, speaker, made, time_ns, out)
 
     def retire(self, run: Run, open_one: Diagnosis, time_ns: int, out: list[Diagnosis]) -> None:
         """A diagnosis whose rule is gone, or another one now, ends."""
         made = transitions.resolved(open_one, time_ns, transitions.RELOADED, None, NO_VALUES)
         out.append(made)
-        self._echo(run, made, time_ns, out)
+        self.decider.said(run, open_one.rule, (), made, time_ns, out)
 
-    def _say(self, run: Run, rule: Rule, made: Diagnosis, time_ns: int, out: list[Diagnosis]) -> None:
+    def _say(self, run: Run, speaker: Symptom, made: Diagnosis, time_ns: int, out: list[Diagnosis]) -> None:
         out.append(made)
-        self._echo(run, made, time_ns, out)
+        self.decider.said(run, speaker.rule.id, speaker.key, made, time_ns, out)

@@ -11,6 +11,8 @@ from typing import Any
 
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose.listening import Listening
+from stream.diagnose.meeting import Meeting
+from stream.diagnose.meeting_saved import Symptoms, load_meeting
 from stream.diagnose.plans import Plans
 from stream.diagnose.runs import Emitter, Run, new_series
 from stream.diagnose.saved import load_diagnosis, load_key, load_resource
@@ -22,8 +24,9 @@ class Restorer:
     """``versions`` are those of the snapshot's rules; ``retire`` is told of open diagnoses that are gone."""
 
     def __init__(
-        self, plans: Plans, listening: Listening, versions: Mapping[str, str], retire: Retire
-    ) -> None:
+        self, plans: Plans, listening: Listening, meet: Callable[[], Meeting], versions: Mapping[str, str],
+        retire: Retire,
+    ) -> None:  # fmt: skip
         self._plans = {
             rule: plan for rule, plan in plans.by_id.items() if versions.get(rule) == plan.rule.version
         }
@@ -31,23 +34,30 @@ class Restorer:
             rule: pair for rule, pair in listening.rules.items() if versions.get(rule) == pair[0].version
         }
         self._listening = listening
+        self._meet = meet
         self._retire = retire
 
     def run(self, saved: Mapping[str, Any]) -> Run:
         """A run as it was."""
-        run = Run(saved["id"], saved["attempt"])
+        run = Run(saved["id"], saved["attempt"], self._meet)
         run.seen = saved["seen"]
         run.positions = {(topic, partition): last for topic, partition, last in saved["positions"]}
         run.emitters = {one[0]: _emitter(one) for one in saved["emitters"]}
         run.holding = {key: run.emitters[key] for key in saved["holding"]}
-        run.firing = {
-            rule: count for rule, count in saved["firing"].items() if rule in self._plans | self._absences
-        }
         gone = self._series(run, saved)
         gone += self._listeners(run, saved)
+        gone += self._meeting(run, saved["meeting"])
         for diagnosis in gone:
             self._retire(run, diagnosis)
         return run
+
+    def _meeting(self, run: Run, saved: Mapping[str, Any]) -> list[Diagnosis]:
+        rules = {rule: plan.rule for rule, plan in self._plans.items()}
+        rules.update((rule, pair[0]) for rule, pair in self._absences.items())
+        symptoms: Symptoms = {**run.open, **run.listeners}
+        fresh = run.meeting
+        run.meeting, gone = load_meeting(saved, fresh.crossings, fresh.watermark.lateness_ns, rules, symptoms)
+        return gone
 
     def _series(self, run: Run, saved: Mapping[str, Any]) -> list[Diagnosis]:
         for rule, index, shared, window in saved["feeds"]:

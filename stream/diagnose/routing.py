@@ -36,6 +36,7 @@ class Routing:
                 self._add(route, run, emitter, plan)
             elif self._watched:
                 route.missing.append((plan, min(plan.needs - here)))
+        route.single = _single(route)
         if len(emitter.routes) >= MAX_ROUTES:
             emitter.routes.clear()
         emitter.routes[signature(event)] = route
@@ -64,3 +65,14 @@ class Routing:
             known = new_series(run, plan, key)
             run.series[plan.rule.id, key] = known
         return known
+
+
+def _single(route: Route) -> Route | None:
+    """The same without rules over several ranks."""
+    if not any(plan.cross_rank for plan, _ in (*route.feeds, *route.series)):
+        return None
+    single = Route()
+    single.feeds = [(plan, feed) for plan, feed in route.feeds if not plan.cross_rank]
+    single.series = [(plan, series) for plan, series in route.series if not plan.cross_rank]
+    single.missing = route.missing
+    return single

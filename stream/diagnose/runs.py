@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from stream.diagnose.absence import Listener
+from stream.diagnose.meeting import Meeting
+from stream.diagnose.meeting_saved import save_meeting
 from stream.diagnose.ordering import SeqOrder
 from stream.diagnose.plans import Feeder, Plan
 from stream.diagnose.reading import Groups
@@ -40,15 +42,17 @@ class Route:
     """Where events with the same name and the same names of values go, in the order of the rules.
 
     ``series`` has a plan's series, or None where the event itself says which. ``missing`` is filled only
-    for a watched engine: plans on this event that lack a value, and its name.
+    for a watched engine: plans on this event that lack a value, and its name. ``single``: the same without
+    rules over several ranks, None where there are none.
     """
 
-    __slots__ = ("feeds", "missing", "series")
+    __slots__ = ("feeds", "missing", "series", "single")
 
     def __init__(self) -> None:
         self.feeds: list[tuple[Plan, Feed]] = []
         self.series: list[tuple[Plan, Series | None]] = []
         self.missing: list[tuple[Plan, str]] = []
+        self.single: Route | None = None
 
 
 class Emitter:
@@ -72,18 +76,19 @@ class Emitter:
 class Run:
     """One run. Everything but ``positions`` belongs to the present attempt.
 
-    ``open``: the series that are open, in the order in which they opened. ``firing`` counts the diagnoses
-    of each rule that were said and not resolved. ``feeds``: windows filled by other events, by rule, place
-    and the part of the key that the resource gives. ``voices``: who says the events named diagnosis.
+    ``open``: the series that are open, in the order in which they opened. ``feeds``: windows filled by other
+    events, by rule, place and the part of the key that the resource gives. ``voices``: who says the events
+    named diagnosis. ``meet`` makes the meeting of a new attempt.
     """
 
     __slots__ = (
-        "attempt", "emitters", "feeds", "firing", "holding", "id", "listeners", "open", "positions", "seen",
-        "series", "voices",
+        "attempt", "emitters", "feeds", "holding", "id", "listeners", "meet", "meeting", "open", "positions",
+        "seen", "series", "voices",
     )  # fmt: skip
 
-    def __init__(self, run_id: str, attempt: int) -> None:
+    def __init__(self, run_id: str, attempt: int, meet: Callable[[], Meeting]) -> None:
         self.id = run_id
+        self.meet = meet
         self.positions: dict[tuple[str, int], int] = {}
         self.seen: int | None = None
         self.begin(attempt)
@@ -91,12 +96,12 @@ class Run:
     def begin(self, attempt: int) -> None:
         """Start an attempt with nothing remembered of the one before."""
         self.attempt = attempt
+        self.meeting = self.meet()
         self.emitters: dict[str, Emitter] = {}
         self.series: dict[tuple[str, Key], Series] = {}
         self.feeds: dict[tuple[str, int, Key], Feed] = {}
         self.listeners: dict[tuple[str, Key], Listener] = {}
         self.open: dict[tuple[str, Key], Series] = {}
-        self.firing: dict[str, int] = {}
         self.holding: dict[str, Emitter] = {}
         self.voices: dict[tuple[int | None, str | None, str | None], Emitter] = {}
 
@@ -116,23 +121,8 @@ class Run:
             "series": [series.save() for series in self.series.values()],
             "open": [[rule, list(key)] for rule, key in self.open],
             "listeners": [listener.save() for listener in self.listeners.values()],
-            "firing": dict(self.firing),
+            "meeting": save_meeting(self.meeting, (*self.open.values(), *self.listeners.values())),
         }
-
-    def cause(self, causes: tuple[str, ...]) -> str | None:
-        """The first of these rules that fires in the present attempt."""
-        for cause in causes:
-            if self.firing.get(cause):
-                return cause
-        return None
-
-    def opened(self, rule: str) -> None:
-        """Count a diagnosis of this rule as open."""
-        self.firing[rule] = self.firing.get(rule, 0) + 1
-
-    def closed(self, rule: str) -> None:
-        """Count one diagnosis of this rule less as open."""
-        self.firing[rule] -= 1
 
     def feed(self, plan: Plan, feeder: Feeder, resource: Resource) -> Feed:
         """The window of this rule that the other events of this resource's series fill."""

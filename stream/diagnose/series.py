@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from emitter.vocabulary.diagnoses import Diagnosis
+from stream.diagnose.inhibition import Held
 from stream.diagnose.plans import Plan
 from stream.diagnose.reading import NO_NUMBER
 from stream.diagnose.saved import load_diagnosis, save_diagnosis
@@ -45,8 +46,8 @@ class Series:
     """
 
     __slots__ = (
-        "diagnosis", "emitter", "first", "key", "last_match", "matches", "open", "own", "peers", "plan",
-        "slots", "windows",
+        "diagnosis", "emitter", "first", "held", "key", "last_match", "matches", "open", "own", "peers",
+        "plan", "slots", "windows",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, key: Key, windows: list[Window]) -> None:
@@ -60,6 +61,7 @@ class Series:
         self.last_match = 0
         self.open = False
         self.diagnosis: Diagnosis | None = None
+        self.held: Held | None = None
         self.emitter = ""
         self.slots: Sequence[Any] = ()
         self.peers: Sequence[Any] = ()

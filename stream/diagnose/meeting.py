@@ -1,0 +1,74 @@
+"""Where the ranks of one run attempt meet: its watermark, its lanes, and the symptoms that wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emitter.vocabulary.diagnoses import Diagnosis
+from stream.diagnose.crossings import BOUNDED, LANES, STRICT, UNNUMBERED, Crossings
+from stream.diagnose.inhibition import Held
+from stream.diagnose.lane import Lane
+from stream.diagnose.logmatch import Matches
+from stream.diagnose.watermark import ENDLESS, NEVER, Watermark
+from stream.events import Event, Resource
+from stream.rulelang.model import Rule
+
+
+class Meeting:
+    """State of one attempt. ``alone``: one emitter only, everything is answered at once; ``only``: its key.
+
+    ``place`` is that of the present event; none of its turns has a place before ``floor``. ``quiet_ns``: no
+    open log series is quiet for long enough before it. ``over``: the attempt ended.
+    """
+
+    __slots__ = (
+        "alone", "crossings", "floor", "lanes", "numbers", "only", "over", "place", "quiet_ns", "watermark",
+    )  # fmt: skip
+
+    def __init__(self, crossings: Crossings, lateness_ns: int) -> None:
+        self.crossings = crossings
+        self.watermark = Watermark(lateness_ns)
+        self.lanes = tuple(Lane(lateness_ns, crossings.kin) for _ in LANES)
+        self.alone = True
+        self.over = False
+        self.only: str | None = None
+        self.place = self.floor = NEVER
+        self.quiet_ns = ENDLESS
+        self.numbers = 0
+
+    def hear(self, source: str, resource: Resource, event: Event, now: int | None) -> bool:
+        """An event of an emitter, in order. True when the emitter is alone from now on, and was not."""
+        watermark, in_order = self.watermark, event.name not in UNNUMBERED
+        floor = watermark.heard(source)
+        at = event.time if event.end is None else event.end
+        self.place = watermark.hear(source, resource, at, in_order, now)
+        self.floor = floor if in_order else self.place
+        was, self.alone = self.alone, watermark.alone
+        self.only = source if self.alone else None
+        return self.alone and not was
+
+    def put(self, source: str, rank: int | None, event: Event, matches: Matches) -> int:
+        """The present event waits in the lanes that want it; in how many its turn has passed."""
+        lanes = self.crossings.wanted.get(event.name, ())
+        return sum(not self.lanes[number].put(self.place, source, rank, event, matches) for number in lanes)
+
+    def levels(self) -> tuple[int, int]:
+        """Up to where each lane may be judged."""
+        strict = self.watermark.strict
+        return strict, strict if self.lanes[BOUNDED].idle else self.watermark.bounded
+
+    def ready(self, lane: int, level: int) -> int:
+        """Up to where the turns of a lane may be taken."""
+        ready = min(level, self.lanes[lane].ready_ns)
+        return ready if lane == STRICT else min(ready, self.lanes[STRICT].ready_ns)
+
+    @property
+    def size(self) -> int:
+        """How much waits."""
+        return sum(lane.size for lane in self.lanes)
+
+    def hold(self, rule: Rule, key: tuple[Any, ...], made: Diagnosis) -> Held:
+        """A symptom opened."""
+        self.numbers += 1
+        lane = self.lanes[self.crossings.lane(rule.id)]
+        return lane.inhibition.hold(self.numbers, rule, key, made)
