@@ -21,6 +21,8 @@ from stream.rulelang.tree import List, kind
 from stream.rulelang.tree import Mapping as MappingNode
 
 SUFFIXES: Final = (".yaml", ".yml")
+MAX_RULES: Final = 10_000
+"""The most rules in one file."""
 _PAGE: Final = ".md"
 
 
@@ -127,6 +129,9 @@ def _read_pack(text: str, context: Context, problems: Problems) -> Iterable[Rule
     if listed is not None and not isinstance(listed, List):
         problems.add(listed.line, listed.column, f"expected `rules` to be a list, got {kind(listed)}")
     items = listed.items if isinstance(listed, List) else ()
+    if len(items) > MAX_RULES and listed is not None:
+        problems.add(listed.line, listed.column, f"expected at most {MAX_RULES:,} rules, got {len(items):,}")
+        return ()
     read = [read_rule(item, context, problems) for item in items]
     return [rule for rule in read if rule is not None]
 

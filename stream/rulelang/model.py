@@ -118,7 +118,7 @@ class Expected:
         return " ".join(f"{name} {value}".strip() for name, value in parts if value is not None)
 
 
-Sequenced: TypeAlias = "str | tuple[float | str | None, ...]"
+Sequenced: TypeAlias = "str | Sequence[float | str | None]"
 """One field over a sample: a value for each step, None where there is none; a bare text holds throughout."""
 
 

@@ -21,7 +21,6 @@ MAX_VALUES: Final = 200_000
 OWN: Final = ("node", "role", "lines")
 """Keys of a rank that are no series."""
 _RANKS = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?\Z")
-_TIMES = re.compile(r"(.*\S) x([0-9]{1,6})\Z", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _rank(reader: Reader, node: Mapping, target: Target, rank: int, *, plain: bo
     return SampleRank(rank, lines, made, where.text if where else None, role.text if role else None)
 
 
-def _numeric(reader: Reader, node: Node) -> tuple[float | None, ...]:
+def _numeric(reader: Reader, node: Node) -> Sequenced:
     if not isinstance(node, Scalar) or node.value is None or isinstance(node.value, bool):
         reader.fail(node, f'expected a series such as "1x100 25x3", got {kind(node)}')
         return ()
@@ -141,22 +140,15 @@ def _texts(reader: Reader, node: Node) -> Sequenced:
     """One text throughout, or a list: ``[train x9, _x3, eval]``, ``x9`` meaning nine times more."""
     if isinstance(node, Scalar) and isinstance(node.value, str):
         return node.value
-    found: list[str | None] = []
+    found: list[str] = []
     for item in node.items if isinstance(node, List) else (node,):
-        if not isinstance(item, Scalar) or not isinstance(item.value, str):
-            reader.fail(
-                item, f"expected a text or a list of texts such as [train x9, _x3, eval], got {kind(item)}"
-            )
-            continue
-        found.extend(_repeated(item.value, series.MAX_SAMPLES - len(found)))
-    if len(found) >= series.MAX_SAMPLES:
-        reader.fail(node, f"expected fewer than {series.MAX_SAMPLES:,} texts")
-    return tuple(found)
-
-
-def _repeated(text: str, room: int) -> list[str | None]:
-    gap = series.gap(text)
-    if gap is not None:
-        return [None] * min(gap, room)
-    found = _TIMES.match(text)
-    return [found[1]] * min(int(found[2]) + 1, room) if found else [text]
+        if isinstance(item, Scalar) and isinstance(item.value, str):
+            found.append(item.value)
+        else:
+            wanted = "a text or a list of texts such as [train x9, _x3, eval]"
+            reader.fail(item, f"expected {wanted}, got {kind(item)}")
+    try:
+        return series.texts(found)
+    except series.SeriesError as error:
+        reader.fail(node, str(error))
+        return ()

@@ -7,6 +7,7 @@ oversized files are mistakes. Scalars follow YAML 1.2's core schema, so ``on`` a
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -14,7 +15,7 @@ import yaml
 
 from stream.rulelang.errors import Problems
 
-MAX_BYTES: Final = 4_000_000
+MAX_BYTES: Final = 12_000_000
 MAX_DEPTH: Final = 20
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -89,82 +90,91 @@ def parse(text: str, problems: Problems) -> Node | None:
     if len(text) > MAX_BYTES:
         problems.add(1, 1, f"expected a file of at most {MAX_BYTES:,} characters, got {len(text):,}")
         return None
+    builder = _Builder(text, problems)
     try:
-        _refuse_sharing(text, problems)
-        root = yaml.compose(text, Loader=_Loader)
+        root = builder.document(yaml.parse(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         problems.add(line, column, f"not YAML: {error.problem or error.context}")
         return None
-    except (yaml.YAMLError, RecursionError) as error:
-        problems.add(1, 1, f"not YAML: {str(error).splitlines()[0] if str(error) else 'nested too deep'}")
+    except yaml.YAMLError as error:
+        problems.add(1, 1, f"not YAML: {str(error).splitlines()[0] if str(error) else 'unreadable'}")
         return None
-    if problems.errors:
+    except _Refused as refused:
+        problems.add(*refused.args)
         return None
-    return Scalar(None, "", 1, 1) if root is None else _Converter(text.split("\n"), problems).convert(root)
+    return None if problems.errors else root
 
 
-def _refuse_sharing(text: str, problems: Problems) -> None:
-    """Anchors and aliases can make a small file huge; depth can exhaust the stack of the composer."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        what = f"nesting deeper than {MAX_DEPTH} levels is" if depth > MAX_DEPTH else ""
-        if getattr(event, "anchor", None):
-            what = "anchors and aliases are"
-        elif getattr(event, "tag", None):
-            what = "tags are"
-        if what:
-            mark: Any = event.start_mark
-            problems.add(mark.line + 1, mark.column + 1, f"{what} not allowed in a rule file")
-            return
+class _Refused(Exception):  # noqa: N818 - it carries a mistake, it is none of ours
+    """YAML that we do not take: line, column, message."""
+
+    def __init__(self, event: Any, message: str) -> None:
+        super().__init__(event.start_mark.line + 1, event.start_mark.column + 1, message)
 
 
-class _Converter:
-    def __init__(self, lines: list[str], problems: Problems) -> None:
-        self._lines = lines
+class _Builder:
+    """Builds the tree from YAML's events as they come: nothing is shared, nothing is nested deep."""
+
+    def __init__(self, text: str, problems: Problems) -> None:
+        self._text = text
+        self._lines: list[str] | None = None
         self._problems = problems
 
-    def convert(self, node: Any) -> Node:
-        line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, line, column)
-        if isinstance(node, yaml.SequenceNode):
-            return List(tuple(self.convert(item) for item in node.value), line, column)
-        return self._mapping(node, line, column)
+    def document(self, events: Iterator[Any]) -> Node:
+        """The only document; nothing at all counts as an empty one."""
+        root: Node | None = None
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    raise _Refused(event, "a second document is not allowed in a rule file")
+                root = self._node(next(events), events, 1)
+        return Scalar(None, "", 1, 1) if root is None else root
 
-    def _mapping(self, node: Any, line: int, column: int) -> Mapping:
+    def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+        if isinstance(event, yaml.AliasEvent) or event.anchor:
+            raise _Refused(event, "anchors and aliases are not allowed in a rule file")
+        if event.tag:
+            raise _Refused(event, "tags are not allowed in a rule file")
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event)
+        if depth > MAX_DEPTH:
+            raise _Refused(event, f"nesting deeper than {MAX_DEPTH} levels is not allowed in a rule file")
+        mark = event.start_mark
+        if isinstance(event, yaml.MappingStartEvent):
+            return self._mapping(mark, events, depth)
+        items = []
+        while not isinstance(item := next(events), yaml.SequenceEndEvent):
+            items.append(self._node(item, events, depth + 1))
+        return List(tuple(items), mark.line + 1, mark.column + 1)
+
+    def _mapping(self, mark: Any, events: Iterator[Any], depth: int) -> Mapping:
         values: dict[str, Node] = {}
         keys: dict[str, Scalar] = {}
-        for key_node, value_node in node.value:
-            key = self._key(key_node)
-            if key is None:
-                continue
-            if key.text in keys:
-                first = keys[key.text].line
-                message = f'the key "{key.text}" is there twice; first in line {first}'
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            key = self._node(event, events, depth + 1)
+            value = self._node(next(events), events, depth + 1)
+            if not isinstance(key, Scalar):
+                message = "expected a word as a key, got a list or a mapping"
                 self._problems.add(key.line, key.column, message)
-                continue
-            keys[key.text] = key
-            values[key.text] = self.convert(value_node)
-        return Mapping(values, keys, line, column)
+            elif key.text in keys:
+                message = f'the key "{key.text}" is there twice; first in line {keys[key.text].line}'
+                self._problems.add(key.line, key.column, message)
+            else:
+                keys[key.text], values[key.text] = key, value
+        return Mapping(values, keys, mark.line + 1, mark.column + 1)
 
-    def _key(self, node: Any) -> Scalar | None:
-        line, column = node.start_mark.line + 1, node.start_mark.column + 1
-        if not isinstance(node, yaml.ScalarNode):
-            self._problems.add(line, column, "expected a word as a key, got a list or a mapping")
-            return None
-        return Scalar(node.value, node.value, line, column, node.style)
-
-    def _scalar(self, node: Any, line: int, column: int) -> Scalar:
-        text: str = node.value
-        value = text if node.style else _core(text)
-        indent = self._indent(line) if node.style == "|" else 0
-        return Scalar(value, text, line, column, node.style, node.end_mark.line + 1, indent)
+    def _scalar(self, event: Any) -> Scalar:
+        start, text, style = event.start_mark, event.value, event.style or None
+        value = text if style else _core(text)
+        line = start.line + 1
+        indent = self._indent(line) if style == "|" else 0
+        return Scalar(value, text, line, start.column + 1, style, event.end_mark.line + 1, indent)
 
     def _indent(self, line: int) -> int:
+        if self._lines is None:
+            self._lines = self._text.split("\n")
         first = next((text for text in self._lines[line:] if text.strip()), "")
         return len(first) - len(first.lstrip(" "))
 

@@ -119,7 +119,11 @@ def test_three_mistakes_are_three_errors_with_their_places(tmp_path: Path) -> No
         ),
         ("    tests: [{name: a, lines: [x], expect: []}]\n", "8:13", "expected the sample to have `series`"),
         ("    tests: [{name: a, series: {loss: 1}}]\n", "8:13", "a sample needs `expect`"),
-        ("    tests: [{name: a, expect: []}]\n", "8:13", "a sample needs one of `series`, `lines`, `ranks` and `events`"),
+        (
+            "    tests: [{name: a, expect: []}]\n",
+            "8:13",
+            "a sample needs one of `series`, `lines`, `ranks` and `events`",
+        ),
         (
             "    tests: [{name: a, series: {loss: 1}, expect: [{stop: 3}]}]\n",
             "8:51",
@@ -263,7 +267,7 @@ def test_circles_of_causes_are_refused() -> None:
 def test_deep_and_huge_files_are_refused_quickly() -> None:
     """Size and depth have limits."""
     assert "nesting deeper than 20 levels" in _errors("pack: " + "[" * 5000)[0]
-    assert "expected a file of at most 4,000,000 characters" in _errors("#" * 4_000_001)[0]
+    assert "expected a file of at most 12,000,000 characters" in _errors("#" * 12_000_001)[0]
 
 
 def test_the_version_is_the_content() -> None:

@@ -30,12 +30,13 @@ from stream.rulelang import durations, runbooks, series, summary
 )
 def test_series(text: str, expected: tuple[float | None, ...]) -> None:
     """The notation of promtool."""
-    assert series.parse(text) == expected
+    assert tuple(series.parse(text)) == expected
+    assert tuple(series.parse(text)[index] for index in range(len(expected))) == expected
 
 
 def test_series_of_nan() -> None:
     """NaN repeats like a number."""
-    assert [math.isnan(value or 0) for value in series.parse("NaNx2")] == [True] * 3
+    assert [math.isnan(float(value or 0)) for value in series.parse("NaNx2")] == [True] * 3
 
 
 @pytest.mark.parametrize(
