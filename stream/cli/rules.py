@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from stream.cli.options import ERROR, FOUND, AsJson, Rules
-
-if TYPE_CHECKING:
-    from stream.rulelang import RuleSet
+from stream.cli.diagnose import Params, load, numbers
+from stream.cli.options import ERROR, FOUND, USAGE, AsJson, Rules, fail
 
 app = typer.Typer(help="Author rules.", no_args_is_help=True)
 
@@ -21,66 +18,89 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(help="Pack files or folders; the shipped packs by default.", show_default=False),
 ]
+Experimental = Annotated[bool, typer.Option(help="Also rules that are still experimental.")]
 
 
-def _load(paths: list[Path] | None) -> RuleSet:
+@app.command("check")
+def check(paths: Paths = None, params: Params = None, as_json: AsJson = False) -> None:
+    """Find every mistake in the packs: file:line:column, what was expected and what was found."""
     from stream import resources
     from stream.rulelang import RuleErrors, load_packs
 
     try:
-        return load_packs(paths or [resources.path("rules")])
+        rules = load_packs(paths or [resources.path("rules")], numbers(params)).rules
     except RuleErrors as errors:
-        typer.echo(str(errors), err=True)
+        for error in errors.errors:
+            typer.echo(json.dumps(asdict(error)) if as_json else str(error), err=not as_json)
         raise typer.Exit(ERROR) from None
-
-
-@app.command("check")
-def check(paths: Paths = None) -> None:
-    """Find every mistake in the packs: file:line:column, what was expected and what was found."""
-    rules = _load(paths).rules
-    typer.echo(f"{len(rules)} rules in {len({rule.pack for rule in rules})} packs: no mistakes")
+    if not as_json:
+        typer.echo(f"{len(rules)} rules in {len({rule.pack for rule in rules})} packs: no mistakes")
 
 
 @app.command("list")
-def list_rules(paths: Paths = None, as_json: AsJson = False) -> None:
+def list_rules(paths: Paths = None, params: Params = None, as_json: AsJson = False) -> None:
     """List the rules."""
-    rules = _load(paths).rules
+    from stream.cli import rule_listing
+
+    rules = load(paths, params).rules
     if as_json:
         for rule in rules:
-            fields = {
-                "id": rule.id, "pack": rule.pack, "category": rule.category, "severity": rule.severity,
-                "version": rule.version, "then": [action.name for action in rule.then],
-            }  # fmt: skip
-            typer.echo(json.dumps(fields))
+            typer.echo(json.dumps(rule_listing.as_json(rule)))
         return
-    table = Table("rule", "pack", "category", "severity", "then")
-    for rule in rules:
-        actions = ", ".join(action.name for action in rule.then)
-        table.add_row(rule.id, rule.pack, rule.category, rule.severity, actions)
-    Console().print(table)
+    rule_listing.show(rules)
+
+
+@app.command("show")
+def show(
+    rule_id: Annotated[str, typer.Argument(metavar="RULE", help="The id of a rule.")],
+    rules: Rules = None,
+    params: Params = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one rule: its text, what it reads, its params, samples and runbook, and who inhibits whom."""
+    from stream.cli import rule_page
+    from stream.rulelang.errors import guess
+
+    ruleset = load(rules, params)
+    rule = ruleset.by_id(rule_id)
+    if rule is None:
+        fail(f'there is no rule "{rule_id}"{guess(rule_id, [one.id for one in ruleset.rules])}', USAGE)
+    if as_json:
+        typer.echo(json.dumps(rule_page.as_json(rule, ruleset), allow_nan=False))
+        return
+    rule_page.show(rule, ruleset)
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of rule files, for editors."""
+    from stream.rulelang.schema import schema as made
+
+    typer.echo(json.dumps(made(), indent=2))
 
 
 @app.command("test")
-def run_tests(paths: Paths = None) -> None:
+def run_tests(paths: Paths = None, params: Params = None, as_json: AsJson = False) -> None:
     """Run the samples that the rules carry through the engine; exit 1 if one does not do as it says."""
     from stream.diagnose.samples import run_samples
 
-    rules = _load(paths)
+    rules = load(paths, params)
     failures = run_samples(rules)
     for failure in failures:
-        typer.echo(str(failure))
+        typer.echo(json.dumps(asdict(failure)) if as_json else str(failure))
     if failures:
         raise typer.Exit(FOUND)
-    typer.echo(
-        f"{sum(len(rule.tests) for rule in rules.rules)} samples of {len(rules.rules)} rules: all pass"
-    )
+    if not as_json:
+        count = sum(len(rule.tests) for rule in rules.rules)
+        typer.echo(f"{count} samples of {len(rules.rules)} rules: all pass")
 
 
 @app.command("match")
 def match(
     file: Annotated[Path, typer.Argument(help="A log file; - is stdin.", allow_dash=True, dir_okay=False)],
     rules: Rules = None,
-    experimental: Annotated[bool, typer.Option(help="Also rules of that maturity.")] = False,
+    params: Params = None,
+    experimental: Experimental = False,
     as_json: AsJson = False,
 ) -> None:
     """Say which rules each line of a log matches, looking at every line alone.
@@ -91,6 +111,40 @@ def match(
     from stream.cli.rule_match import match_file
     from stream.diagnose.lines import LineJudge
 
-    judge = LineJudge(_load(rules), experimental=experimental)
+    judge = LineJudge(load(rules, params), experimental=experimental)
     if match_file(file, judge, as_json):
         raise typer.Exit(FOUND)
+
+
+@app.command("backtest")
+def backtest(
+    paths: Annotated[list[Path], typer.Argument(help="Recorded runs: files or folders.", metavar="PATH...")],
+    labels: Annotated[
+        Path | None, typer.Option(help="What a person found in these runs (docs/backtest.md).")
+    ] = None,
+    rules: Rules = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Rules as they were: also show what fired then and now.", exists=True),
+    ] = None,
+    params: Params = None,
+    experimental: Experimental = False,
+    min_recall: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Exit 1 where fewer certain anomalies are found.")
+    ] = None,
+    max_alarmed: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Exit 1 where more of the clean runs are alarmed.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the rules over recorded runs: firings, false alarms per day, recall and time to detect."""
+    from stream.cli.rule_backtest import Limits, run
+
+    missing = next((path for path in paths if not path.exists()), None)
+    if missing is not None:
+        fail(f"{missing}: expected a file or a folder, found none of this name", USAGE)
+    if labels is None and (min_recall is not None or max_alarmed is not None):
+        fail("--min-recall and --max-alarmed need --labels", USAGE)
+    before = load(against, None) if against else None
+    limits = Limits(min_recall, max_alarmed)
+    run(paths, load(rules, params), before, labels, experimental=experimental, limits=limits, as_json=as_json)

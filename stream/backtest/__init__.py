@@ -1,0 +1,1 @@
+"""Rules against recorded runs: what fires, what it finds, and what it says falsely."""
