@@ -43,7 +43,7 @@ def _unknown_word(side: Typed, other: Typed) -> str | None:
     if not field.closed and not hint:
         return None
     known = f": it is one of {one_of(field.words)}" if field.closed and len(field.words) <= 8 else ""
-    return f'`{field.slot.name}` is never "{value}"{known}{hint}'
+    return f'"{value}" is no value of {field.slot.name}{known}{hint}'
 
 
 def _by_range(operator: ast.cmpop, left: Typed, right: Typed) -> str | None:

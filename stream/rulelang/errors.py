@@ -46,10 +46,16 @@ class Problems:
         self.errors.append(RuleError(self.file, line, column, prefix + message))
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that a typo was likely meant to be, or None."""
+    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
 def guess(word: str, known: Iterable[str]) -> str:
     """``; did you mean "x"?`` for a likely typo, else nothing."""
-    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    near = nearest(word, known)
+    return f'; did you mean "{near}"?' if near else ""
 
 
 def one_of(words: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 from stream.rulelang import comparisons, functions, params, ranges
 from stream.rulelang.calls import check_call, foreign
-from stream.rulelang.errors import guess
+from stream.rulelang.errors import nearest
 from stream.rulelang.fields import Field, split
 from stream.rulelang.functions import BOOL, NUMBER, TEXT
 from stream.rulelang.generate import call, slot_value
@@ -169,7 +169,10 @@ class _Checker:
         parts = split(name)
         if parts is not None:
             return f"`{name}` is of another event; join it in `with`, such as x: last({name})"
-        hint = guess(name, self.scope.known())
+        near = nearest(name, self.scope.known())
+        hint = f'; did you mean "{near}"?' if near else ""
+        # A misspelt name is one mistake, not two: what was meant counts as used.
+        self.scope.used |= {near} if near else set()
         if name in functions.NAMES:
             hint = f"; the function {name} needs its arguments in parentheses"
         elif not hint:

@@ -31,6 +31,7 @@ def read_program(
     """The compiled program and the params; mistakes are in the reader's problems."""
     found = params.read_params(reader, overriding)
     scope = Scope(event, _fields(event, log), found.values, defaults=found.defaults, per_run=found.per_run)
+    params.check_fields(reader, scope)
     joined = _named(reader, scope, "with")
     where = _where(reader, scope)
     in_where, scope.used = scope.used, set()

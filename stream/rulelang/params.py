@@ -68,6 +68,14 @@ def check_name(reader: Reader, node: Node, name: str) -> None:
         reader.fail(node, f'the name "{name}" is taken by the language')
 
 
+def check_fields(reader: Reader, scope: Scope) -> None:
+    """A param would hide a field of the same name."""
+    node = reader.node.values.get("params")
+    for name, key in node.keys.items() if isinstance(node, Mapping) else ():
+        if scope.find(name) is not None:
+            reader.fail(key, f'the name "{name}" is already a field')
+
+
 def tree(scope: Scope, name: str) -> ast.expr:
     """The value of a param: a constant, or one that depends on the run."""
     found: ast.expr = ast.Constant(scope.params[name])

@@ -12,7 +12,7 @@ from stream.rulelang.functions import NUMBER
 from stream.rulelang.generate import peer_call
 from stream.rulelang.ranges import ANY, Range
 from stream.rulelang.typed import Typed
-from stream.rulelang.window_calls import read_share
+from stream.rulelang.window_calls import read_share, said
 
 PREFIX: Final = "peers."
 GROUPS: Final = ("run", "role", "node")
@@ -82,7 +82,8 @@ def _of(checker: Checking, node: ast.Call, name: str) -> str | None:
             checker.fail(word, f"peers.{name} knows of=, got {word.arg or '**'}=")
             return None
         if not isinstance(value, str) or value not in GROUPS:
-            checker.fail(word.value, 'expected of= to be "run", "role" or "node"')
+            got = said(word.value)
+            checker.fail(word.value, f'expected of= to be "run", "role" or "node", got {got}')
             return None
         of = value
     return of

@@ -42,9 +42,11 @@ def parse(text: str) -> tuple[Template, list[tuple[int, str]]]:
             mistakes.append((found.start(2), f'expected a format such as ".3g" or ".1f", got "{spec}"'))
             continue
         names.append(name)
-    rest = _FIELD.sub("", text)
-    if "{" in rest or "}" in rest:
-        mistakes.append((max(text.find("{"), 0), "expected each { to be closed by a } after one name"))
+    rest = _FIELD.sub(lambda found: " " * len(found[0]), text)
+    for brace in "{}":
+        if brace in rest:
+            mistakes.append((rest.find(brace), "expected each { to be closed by a } after one name"))
+            break
     return Template(text, tuple(dict.fromkeys(names))), mistakes
 
 

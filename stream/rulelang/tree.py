@@ -104,7 +104,7 @@ def parse(text: str, problems: Problems) -> Node | None:
     except _Refused as refused:
         problems.add(*refused.args)
         return None
-    return None if problems.errors else root
+    return root
 
 
 class _Refused(Exception):  # noqa: N818 - it carries a mistake, it is none of ours

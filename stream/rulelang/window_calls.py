@@ -84,8 +84,16 @@ def read_share(checker: Checking, node: ast.Call) -> list[ast.expr] | None:
     value = share.value if isinstance(share, ast.Constant) else None
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
         return [ast.Constant(float(value))]
-    checker.fail(share or node, "expected the share of a quantile to be a number from 0 to 1")
+    got = f", got {said(share)}" if share is not None else ""
+    checker.fail(share or node, f"expected the share of a quantile to be a number from 0 to 1{got}")
     return None
+
+
+def said(node: ast.expr) -> str:
+    """What stands there, for a message."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float, str)):
+        return f"{node.value!r:.40}"
+    return "an expression"
 
 
 def _length(checker: Checking, node: ast.Call, name: str) -> tuple[int | None, float | None] | None:
@@ -103,10 +111,12 @@ def _length(checker: Checking, node: ast.Call, name: str) -> tuple[int | None, f
     if word.arg == "last":
         if type(value) is int and 1 <= value <= windows.MAX_SAMPLES:
             return value, None
-        checker.fail(word.value, f"expected last= to be a whole number from 1 to {windows.MAX_SAMPLES:,}")
+        wanted = f"a whole number from 1 to {windows.MAX_SAMPLES:,}"
+        checker.fail(word.value, f"expected last= to be {wanted}, got {said(word.value)}")
         return None
     seconds = durations.parse(value) if isinstance(value, str) else None
     if seconds is None or not 0 < seconds <= windows.MAX_SECONDS:
-        checker.fail(word.value, f"expected over= to be {durations.EXPECTED}, at most 24h")
+        wanted = f"{durations.EXPECTED}, at most 24h"
+        checker.fail(word.value, f"expected over= to be {wanted}, got {said(word.value)}")
         return None
     return None, seconds
