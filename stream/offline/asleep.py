@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from emitter.vocabulary import events
-from stream.events import Value
+from stream.offline.totals import STEP, RunTotals
 from stream.rulelang.errors import guess
 from stream.rulelang.model import Rule, RuleSet
 
-_STEP = "step"
+Names: TypeAlias = "Mapping[str, Set[str]]"
+"""By event, the names of the values that came with it."""
 
 
-class Seen:
-    """The events of a group, each with the names of the numbers that came with it."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, set[str]] = {}
-
-    def see(self, event: str, values: Mapping[str, Value], has_step: bool) -> None:
-        """Remember what came."""
-        names = self.names.get(event)
-        if names is None:
-            names = self.names[event] = set()
-        names.update(values)
-        if has_step:
-            names.add(_STEP)
+def names_of(runs: Iterable[RunTotals]) -> Names:
+    """The names of all these runs."""
+    found: dict[str, set[str]] = {}
+    for totals in runs:
+        for event, names in totals.names.items():
+            found.setdefault(event, set()).update(names)
+    return found
 
 
 @dataclass(frozen=True)
@@ -38,13 +33,13 @@ class Asleep:
     fields: tuple[str, ...]
 
 
-def asleep(rules: RuleSet, seen: Seen, experimental: bool = False) -> list[Asleep]:
+def asleep(rules: RuleSet, seen: Names, experimental: bool = False) -> list[Asleep]:
     """The rules that could not wake up in this data."""
     found = []
     for rule in rules.rules:
         if rule.program is None or (rule.maturity != "stable" and not experimental):
             continue
-        names = seen.names.get(rule.on)
+        names = seen.get(rule.on)
         if names is None:
             found.append(Asleep(rule.id, rule.on, ()))
         elif missing := tuple(name for name in _needed(rule) if name not in names):
@@ -57,11 +52,11 @@ def _needed(rule: Rule) -> list[str]:
     return [
         slot.name
         for slot in slots
-        if not slot.optional and (slot.place == "value" or (slot.place, slot.name) == ("event", _STEP))
+        if not slot.optional and (slot.place == "value" or (slot.place, slot.name) == ("event", STEP))
     ]
 
 
-def told(sleepers: list[Asleep], seen: Seen) -> list[str]:
+def told(sleepers: list[Asleep], seen: Names) -> list[str]:
     """A few lines about them: by the field that is missing where the event came, else by event."""
     by_field: dict[str, list[str]] = {}
     absent: dict[str, int] = {}
@@ -80,6 +75,6 @@ def told(sleepers: list[Asleep], seen: Seen) -> list[str]:
     return lines
 
 
-def _near(name: str, seen: Seen) -> str:
-    logged = {*seen.names.get(events.STEP, ()), *seen.names.get(events.EVAL, ())}
+def _near(name: str, seen: Names) -> str:
+    logged = {*seen.get(events.STEP, ()), *seen.get(events.EVAL, ())}
     return guess(name, logged).replace("; did you mean ", " (near: ").replace("?", ")")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emitter.vocabulary.diagnoses import FIRING, INFO
-from stream.offline.asleep import asleep, told
+from stream.offline.asleep import asleep, names_of, told
 from stream.offline.errors import OfflineError, ReadError
 from stream.offline.finding import Group, find
 from stream.offline.replay import Finding, Replay
@@ -78,7 +78,8 @@ class Diagnosing:
     def _epilogue(self, replay: Replay) -> None:
         if replay.skipped:
             self._say(str(replay.skipped))
-        for line in told(asleep(replay.rules, replay.seen, self._options.experimental), replay.seen):
+        seen = names_of(replay.totals.values())
+        for line in told(asleep(replay.rules, seen, self._options.experimental), seen):
             self._say(line)
 
     def _tell(self, problems: list[OfflineError]) -> None:

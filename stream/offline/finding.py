@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from stream.offline.errors import OfflineError, ReadError
-from stream.offline.formats import LOG, detect
+from stream.offline.formats import JSONL, LOG, detect
 from stream.offline.naming import TRAINER_STATE, Named, named
 from stream.offline.opening import STDIN, opened
 
@@ -77,7 +77,11 @@ def _promising(path: Path, folder: Path) -> bool:
 def _recorded(path: Path) -> bool:
     """Whether a file that nobody named looks like recorded data: of texts only those called logs."""
     with opened(path, str(path)) as source:
-        return detect(source) != LOG or _LOG_NAME.search(path.name) is not None
+        found = detect(source)
+        if found == LOG:
+            return _LOG_NAME.search(path.name) is not None
+        # One object in a .json is somebody's settings.
+        return found != JSONL or path.suffix != ".json" or b"\n" in source.head.strip()
 
 
 def _newest_states(files: list[Named]) -> list[Named]:

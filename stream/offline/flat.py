@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
+
 from emitter.vocabulary import events
-from emitter.vocabulary.metrics import ALIASES, BY_NAME, canonical
+from emitter.vocabulary.metrics import BY_NAME, canonical
 from stream.events import Value
 from stream.offline.numbers import time_of, value_of, whole_of
 from stream.offline.points import Point
@@ -27,13 +30,17 @@ _EVENTS: Final = frozenset((*events.LOG_EVENTS, *events.SPANS, events.METRIC))
 MAX_PLANS: Final = 1000
 
 
+@lru_cache(maxsize=4096)
 def name_of(key: str) -> str:
-    """The canonical name of a logged key, whatever its case."""
+    """The canonical name of a logged key, whatever its case and whether it is written with spaces."""
     name = canonical(key)
-    if name == key and name not in BY_NAME:
-        lower = key.lower()
-        name = ALIASES.get(lower, lower if lower in BY_NAME else key)
-    return name
+    if name != key or name in BY_NAME:
+        return name
+    for spelling in (key.lower(), key.lower().replace(" ", "_")):
+        name = canonical(spelling)
+        if name in BY_NAME:
+            return name
+    return key
 
 
 def is_eval(key: str) -> bool:
@@ -44,7 +51,7 @@ def is_eval(key: str) -> bool:
 class _Plan:
     """What is what in records with exactly these keys."""
 
-    __slots__ = ("body", "epoch", "evals", "own", "step", "summary", "time", "values")
+    __slots__ = ("body", "epoch", "evals", "own", "plain", "step", "summary", "time", "values")
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self.step = next((key for key in STEP_KEYS if key in keys), None)
@@ -57,6 +64,7 @@ class _Plan:
         rest = [key for key in keys if key not in ours]
         self.evals = _named([key for key in rest if is_eval(key)])
         self.values = _named([key for key in rest if not is_eval(key)])
+        self.plain = not (self.own or self.body or self.evals or self.summary)
 
 
 def _named(keys: list[str]) -> tuple[tuple[str, str], ...]:
@@ -78,67 +86,77 @@ class Flat:
     def __init__(self) -> None:
         self._plans: dict[tuple[str, ...], _Plan] = {}
 
-    def points(self, record: Mapping[str, Any], line: int, clock: str = "") -> Iterator[Point]:
+    def points(self, record: Mapping[str, Any], line: int, clock: str = "") -> list[Point]:
         """The step, the eval and the log line in one record, whichever of them are there."""
         keys = tuple(record)
         plan = self._plans.get(keys)
         if plan is None:
             if any(isinstance(value, dict) for value in record.values()):
-                yield from self.points(_flattened(record), line, clock)
-                return
+                return self.points(_flattened(record), line, clock)
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             plan = self._plans[keys] = _Plan(keys)
-        if plan.summary:
-            return
-        common = self._common(record, plan, line, clock)
-        name = str(record.get("event", "")) if plan.own else ""
-        if name in _EVENTS:
-            values = _read(record, (*plan.values, *plan.evals))
-            yield Point(name, values, **common, body=_text(record, plan.body))
-            return
-        if values := _read(record, plan.values):
-            yield Point(events.STEP, values, **common)
-        if values := _read(record, plan.evals):
-            yield Point(events.EVAL, values, **common)
-        if body := _text(record, plan.body):
-            yield Point(events.LOG, {}, **common, body=body)
+        step = record[plan.step] if plan.step is not None else None
+        if type(step) is not int and step is not None:
+            step = whole_of(step)
+        time = time_of(record[plan.time]) if plan.time is not None else None
+        epoch = _number(record[plan.epoch]) if plan.epoch is not None else None
+        if plan.plain:
+            values = _read(record, plan.values)
+            return [Point(events.STEP, values, step, epoch, time, line=line, clock=clock)] if values else []
+        return self._several(record, plan, Point("", {}, step, epoch, time, line=line, clock=clock))
 
-    def _common(self, record: Mapping[str, Any], plan: _Plan, line: int, clock: str) -> dict[str, Any]:
-        common: dict[str, Any] = {"line": line, "clock": clock}
-        if plan.step:
-            common["step"] = whole_of(record[plan.step])
-        if plan.time:
-            common["time"] = time_of(record[plan.time])
-        if plan.epoch:
-            epoch = value_of(record[plan.epoch])
-            common["epoch"] = epoch if isinstance(epoch, (float, int)) else None
+    def _several(self, record: Mapping[str, Any], plan: _Plan, like: Point) -> list[Point]:
+        if plan.summary:
+            return []
         for key in plan.own:
-            raw = record[key]
-            if key in ("rank", "attempt"):
-                common[key] = whole_of(raw)
-            elif key == "severity":
-                common[key] = whole_of(raw) or 0
-            elif key != "event" and raw not in (None, ""):
-                common[key] = str(raw)
-        return common
+            _own(like, key, record[key])
+        body = record[plan.body] if plan.body is not None else None
+        body = body if isinstance(body, str) else None
+        if like.name:
+            return [_made(like, like.name, _read(record, (*plan.values, *plan.evals)), body)]
+        step, evals = _read(record, plan.values), _read(record, plan.evals)
+        found = [_made(like, events.STEP, step, None)] if step else []
+        if evals:
+            found.append(_made(like, events.EVAL, evals, None))
+        if body:
+            found.append(_made(like, events.LOG, {}, body))
+        return found
+
+
+def _own(point: Point, key: str, raw: Any) -> None:
+    """Set what a record says of itself; what makes no sense is left unknown."""
+    if key == "rank":
+        point.rank = whole_of(raw)
+    elif key == "attempt":
+        point.attempt = whole_of(raw)
+    elif key == "severity":
+        point.severity = whole_of(raw) or 0
+    elif key == "event":
+        point.name = raw if raw in _EVENTS else ""
+    elif raw not in (None, ""):
+        setattr(point, key, str(raw))
+
+
+def _made(like: Point, name: str, values: dict[str, Value], body: str | None) -> Point:
+    return msgspec.structs.replace(like, name=name, values=values, body=body)
+
+
+def _number(raw: Any) -> float | None:
+    value = value_of(raw)
+    return float(value) if isinstance(value, (float, int)) else None
 
 
 def _read(record: Mapping[str, Any], named: tuple[tuple[str, str], ...]) -> dict[str, Value]:
     values: dict[str, Value] = {}
     for key, name in named:
         raw = record[key]
-        if type(raw) is not float:
+        if type(raw) is not float and type(raw) is not int:
             raw = value_of(raw)
             if raw is None:
                 continue
         values[name] = raw
     return values
-
-
-def _text(record: Mapping[str, Any], key: str | None) -> str | None:
-    raw = record[key] if key else None
-    return raw if isinstance(raw, str) else None
 
 
 def _flattened(record: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from stream.offline import jsonl, parquet, table, tensorboard, textlog, trainer_
 from stream.offline.errors import ReadError
 from stream.offline.flat import EPOCH_KEYS, STEP_KEYS, TIME_KEYS, name_of
 from stream.offline.opening import Opened
-from stream.offline.points import BadLines, Points
+from stream.offline.points import Notes, Points
+from stream.offline.sieve import Sieve
 from stream.offline.tfrecords import is_frame
 
 JSONL, ARRAY, TRAINER_STATE, CSV = "JSON lines", "JSON array", "trainer_state.json", "CSV"
@@ -35,14 +36,15 @@ _READERS: Final = {
     CSV: table.read,
     PARQUET: parquet.read,
     TENSORBOARD: tensorboard.read,
-    LOG: textlog.read,
 }
 
 
-def read(source: Opened, bad: BadLines) -> Points:
+def read(source: Opened, notes: Notes, sieve: Sieve | None = None) -> Points:
     """The points of a file, whatever its format. Raises ReadError."""
-    reader = _READERS[detect(source)]
-    return reader(source, bad)
+    found = detect(source)
+    if found == LOG:
+        return textlog.read(source, notes, sieve)
+    return _READERS[found](source, notes)
 
 
 def detect(source: Opened) -> str:
@@ -73,7 +75,7 @@ def _text_format(source: Opened, text: str) -> str:
         objects = sum(isinstance(_parsed(line), dict) for line in lines)
         if objects and f'"{trainer_state.HISTORY}"' in lines[0]:
             return TRAINER_STATE
-        if objects * 2 >= len(lines):
+        if isinstance(_parsed(lines[0]), dict) or (objects and objects * 2 >= len(lines)):
             return JSONL
     if start.startswith("{") and re.match(r'\{\s*"(?:[^"\\]|\\.)*"\s*:', start):
         return _one_object(source, start)
@@ -116,7 +118,10 @@ def _is_table(lines: list[str]) -> bool:
     mark = table.delimiter_of(lines[0])
     if mark is None:
         return False
-    rows = list(csv.reader(lines[:5], delimiter=mark))
+    try:
+        rows = list(csv.reader([line.removesuffix("\r") for line in lines[:5]], delimiter=mark))
+    except csv.Error:
+        return False
     header = [cell.strip() for cell in rows[0]]
     if len(header) < 2 or any(not cell or len(cell) > 200 or _NUMBER.match(cell) for cell in header):
         return False

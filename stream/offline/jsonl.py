@@ -10,12 +10,12 @@ import msgspec
 from stream.offline.flat import Flat
 from stream.offline.lines import lines
 from stream.offline.opening import Opened, readable
-from stream.offline.points import BadLines, Points
+from stream.offline.points import Notes, Points
 
 _decode = msgspec.json.Decoder().decode
 
 
-def read(source: Opened, bad: BadLines) -> Points:
+def read(source: Opened, notes: Notes) -> Points:
     """Points of each object; a line that is none is counted and skipped. Raises ReadError."""
     flat = Flat()
     for number, line in lines(source):
@@ -25,7 +25,7 @@ def read(source: Opened, bad: BadLines) -> Points:
         if isinstance(record, dict):
             yield from flat.points(record, number)
         else:
-            bad.add(number, f"expected a JSON object, got {record}")
+            notes.skip(number, f"expected a JSON object, got {record}")
 
 
 def _object(line: bytes) -> Any:
@@ -55,7 +55,7 @@ def _kind(record: Any) -> str:
     )
 
 
-def read_array(source: Opened, bad: BadLines) -> Points:
+def read_array(source: Opened, notes: Notes) -> Points:
     """Points of an array of objects. Raises ReadError."""
     from stream.offline.trainer_state import load
 
@@ -66,4 +66,4 @@ def read_array(source: Opened, bad: BadLines) -> Points:
         if isinstance(record, dict):
             yield from flat.points(record, 0)
         else:
-            bad.add(index + 1, f"expected a JSON object, got {_kind(record)}")
+            notes.skip(index + 1, f"expected a JSON object, got {_kind(record)}")

@@ -7,7 +7,7 @@ from typing import Final
 
 from stream.offline.opening import Opened, readable
 
-CHUNK: Final = 262_144
+CHUNK: Final = 65_536
 MAX_LINE: Final = 1 << 20
 
 

@@ -54,7 +54,8 @@ def opened(path: Path, name: str) -> Iterator[Opened]:
 
 def _raw(path: Path) -> io.BufferedReader:
     if str(path) == STDIN:
-        return cast("io.BufferedReader", sys.stdin.buffer)
+        stdin: Any = sys.stdin.buffer
+        return stdin if isinstance(stdin, io.BufferedReader) else io.BufferedReader(stdin)
     return io.BufferedReader(io.FileIO(path), HEAD)
 
 

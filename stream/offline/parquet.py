@@ -8,14 +8,14 @@ from typing import Any, Final
 from stream.offline.errors import ReadError
 from stream.offline.flat import Flat
 from stream.offline.opening import Opened
-from stream.offline.points import BadLines, Points
+from stream.offline.points import Notes, Points
 
 ROWS: Final = 4096
 
 
-def read(source: Opened, bad: BadLines) -> Points:
+def read(source: Opened, notes: Notes) -> Points:
     """Points of each row; list columns are left out. Raises ReadError."""
-    del bad  # a row of Parquet is whole or the file is broken
+    del notes  # a row of Parquet is whole or the file is broken
     try:
         parquet = import_module("pyarrow.parquet")
     except ImportError:
@@ -32,7 +32,7 @@ def read(source: Opened, bad: BadLines) -> Points:
             for record in batch.to_pylist():
                 row += 1
                 present = {key: value for key, value in record.items() if value is not None}
-                yield from flat.points(present, row)
+                yield from flat.points(present, 0)
     except (OSError, ValueError) as error:
         told = str(error).splitlines()[0]
         raise ReadError(source.name, f"after row {row}", f"the Parquet is broken ({told})") from None

@@ -14,7 +14,8 @@ from stream.events import Value
 class Point(msgspec.Struct):
     """One event of a file. ``time`` is in Unix nanoseconds, ``line`` counts from 1 (0: no lines there).
 
-    ``clock`` tells apart the counters a text log counts steps by: only the same one can go back.
+    ``clock`` tells apart the counters a text log counts steps by: only the same one can go back. ``file``
+    and ``order`` (where it comes among the points of its run) are known when all its files are.
     """
 
     name: str
@@ -31,26 +32,29 @@ class Point(msgspec.Struct):
     severity: int = 0
     line: int = 0
     clock: str = ""
+    file: str = ""
+    order: tuple[int, int] = (0, 0)
 
 
 Points: TypeAlias = Iterator[Point]
 
 
 @dataclass
-class BadLines:
-    """Lines of one file that were skipped: how many, and the first of them."""
+class Notes:
+    """What is known of one file besides its points: lines read, and those that were skipped as bad."""
 
     file: str
-    count: int = 0
-    first_line: int = 0
+    lines: int = 0
+    bad: int = 0
+    first_bad: int = 0
     message: str = ""
 
-    def add(self, line: int, message: str) -> None:
-        """Count one more."""
-        self.count += 1
-        if self.count == 1:
-            self.first_line, self.message = line, message
+    def skip(self, line: int, message: str) -> None:
+        """Count one more line that could not be read."""
+        self.bad += 1
+        if self.bad == 1:
+            self.first_bad, self.message = line, message
 
     def __str__(self) -> str:
-        more = f" and {self.count - 1} more" if self.count > 1 else ""
-        return f"{self.file}, line {self.first_line}{more}: {self.message}; skipped"
+        more = f" and {self.bad - 1} more" if self.bad > 1 else ""
+        return f"{self.file}, line {self.first_bad}{more}: {self.message}; skipped"

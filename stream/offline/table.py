@@ -9,7 +9,7 @@ from typing import Final
 from stream.offline.flat import Flat
 from stream.offline.lines import lines
 from stream.offline.opening import Opened
-from stream.offline.points import BadLines, Points
+from stream.offline.points import Notes, Points
 
 DELIMITERS: Final = (",", ";", "\t")
 
@@ -20,7 +20,7 @@ def delimiter_of(header: str) -> str | None:
     return counted[1] if counted[0] else None
 
 
-def read(source: Opened, bad: BadLines) -> Points:
+def read(source: Opened, notes: Notes) -> Points:
     """Points of each row; a row with too many or too few cells is counted and skipped. Raises ReadError."""
     texts = _texts(source)
     header = next(texts, "").removeprefix("\ufeff")
@@ -31,7 +31,7 @@ def read(source: Opened, bad: BadLines) -> Points:
         try:
             row = next(rows, None)
         except csv.Error as error:
-            bad.add(rows.line_num + 1, f"expected a row of a table, got text that is none ({error})")
+            notes.skip(rows.line_num + 1, f"expected a row of a table, got text that is none ({error})")
             continue
         if row is None:
             return
@@ -39,7 +39,7 @@ def read(source: Opened, bad: BadLines) -> Points:
             cells = {name: cell for name, cell in zip(names, row, strict=True) if cell}
             yield from flat.points(cells, rows.line_num + 1)
         elif row:
-            bad.add(rows.line_num + 1, f"expected {len(names)} cells as in the header, got {len(row)}")
+            notes.skip(rows.line_num + 1, f"expected {len(names)} cells as in the header, got {len(row)}")
 
 
 def _texts(source: Opened) -> Iterator[str]:

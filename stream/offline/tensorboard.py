@@ -10,16 +10,16 @@ from emitter.vocabulary import events
 from stream.events import Value
 from stream.offline.flat import is_eval, name_of
 from stream.offline.opening import Opened
-from stream.offline.points import BadLines, Point, Points
+from stream.offline.points import Notes, Point, Points
 from stream.offline.tfrecords import read_events
 
 _PACKED: Final = {1: "<f", 2: "<d"}
 """DT_FLOAT and DT_DOUBLE as TensorFlow writes a single value."""
 
 
-def read(source: Opened, bad: BadLines) -> Points:
+def read(source: Opened, notes: Notes) -> Points:
     """A step (and an eval) of all scalars that follow each other with the same step. Raises ReadError."""
-    del bad  # a broken record ends the file
+    del notes  # a broken record ends the file
     open_ones: dict[str, Point] = {}
     for event in read_events(source):
         for one in event.summary.value:

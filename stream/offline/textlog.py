@@ -3,45 +3,126 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Final
+from typing import Any, Final
+
+import re2
 
 from emitter.vocabulary import events
-from stream.offline.lines import lines
+from stream.offline.lines import blocks
 from stream.offline.opening import Opened
-from stream.offline.points import BadLines, Point, Points
+from stream.offline.points import Notes, Point, Points
+from stream.offline.sieve import Sieve
 from stream.offline.textnumbers import LineNumbers
 from stream.offline.times import LineTimes
+from stream.rulelang.logs import options
 
-_PREFIX = re.compile(r"\[(?:[A-Za-z_]+)(?P<rank>\d{1,6})\]:\s?|(?P<task>\d{1,6}): ")
+_PREFIX = re.compile(r"\[[A-Za-z_]+(?P<rank>\d{1,6})\]:\s?|(?P<task>\d{1,6}): ")
 _RANK_TAG = re.compile(r"\[[Rr]ank[ _:]?(?P<rank>\d{1,6})\]")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 _LOOKED_AT: Final = 120
+_PIECE: Final = 2048
+_BACK: Final = 200
+"""How many lines back a line without a time may look for one."""
 
 
-def read(source: Opened, bad: BadLines) -> Points:
-    """A log line for each line, and the steps and evals found in it. Raises ReadError."""
-    del bad  # any text is a log line
-    times = LineTimes(datetime.now(tz=timezone.utc).year)
-    numbers: dict[int | None, LineNumbers] = {}
-    for number, raw in lines(source):
-        text, rank = _cleaned(raw.decode("utf-8", "replace"))
-        if not text:
-            continue
-        time = times.of(text)
-        reader = numbers.get(rank)
+def _counting_words() -> Any:
+    setting = options()
+    setting.encoding = re2.Options.Encoding.LATIN1
+    setting.case_sensitive = False
+    return re2.compile(rb"(?m)^.*(?:loss|step|iter|epoch|update|batch|\blr\b|reward|%\|).*$", setting)
+
+
+class _Log:
+    """One log being read: what its last lines said of time and, by rank, of progress."""
+
+    def __init__(self) -> None:
+
+        self._times = LineTimes(datetime.now(tz=timezone.utc).year)
+        self._numbers: dict[int | None, LineNumbers] = {}
+        self._time: int | None = None
+
+    def every_line(self, number: int, block: bytes) -> Iterator[Point]:
+        """A log line for each line of the block, and the numbers in it."""
+        for offset, raw in enumerate(block.removesuffix(b"\n").split(b"\n")):
+            text, rank = _cleaned(raw.decode("utf-8", "replace"))
+            if not text:
+                continue
+            time = self._times.of(text)
+            self._time = time if time is not None else self._time
+            points = self._of(text, rank, number + offset, time)
+            step = points[0].step if points else None
+            yield Point(events.LOG, {}, step, time=time, rank=rank, body=text, line=number + offset)
+            yield from points
+
+    def numbers_only(self, number: int, block: bytes, words: Any) -> Iterator[Point]:
+        """The numbers in the lines of a block that say nothing else."""
+        counted = 0
+        for found in words.finditer(block):
+            start, end = found.span()
+            number += block.count(b"\n", counted, start)
+            counted = start
+            text, rank = _cleaned(block[start:end].decode("utf-8", "replace"))
+            points = self._of(text, rank, number, None)
+            if points:
+                time = self._times.of(text)
+                time = self._before(block, start) if time is None else time
+                self._time = time if time is not None else self._time
+            for point in points:
+                point.time = self._time
+                yield point
+        time = self._before(block, len(block))
+        self._time = time if time is not None else self._time
+
+    def _before(self, block: bytes, end: int) -> int | None:
+        """The time of the nearest line above that has one."""
+        for _ in range(_BACK):
+            start = block.rfind(b"\n", 0, max(end - 1, 0)) + 1
+            text, _rank = _cleaned(block[start:end].decode("utf-8", "replace"))
+            time = self._times.of(text)
+            if time is not None or start == 0:
+                return time
+            end = start
+        return None
+
+    def _of(self, text: str, rank: int | None, number: int, time: int | None) -> list[Point]:
+        reader = self._numbers.get(rank)
         if reader is None:
-            reader = numbers[rank] = LineNumbers()
-        yield Point(events.LOG, {}, time=time, rank=rank, body=text, line=number)
-        for point in reader.points(text, number):
+            reader = self._numbers[rank] = LineNumbers()
+        points = reader.points(text, number)
+        for point in points:
             point.rank = rank if point.rank is None else point.rank
             point.time = time
-            yield point
+        return points
+
+
+def read(source: Opened, notes: Notes, sieve: Sieve | None = None) -> Points:
+    """A log line for each line that a rule may want, and the steps and evals found. Raises ReadError."""
+    log, words = _Log(), _counting_words()
+    for number, block in blocks(source):
+        notes.lines += block.count(b"\n") + (not block.endswith(b"\n"))
+        if sieve is None or not sieve.lets_through(block):
+            pieces = [(number, block, sieve is None)]
+        else:
+            pieces = [(first, piece, sieve.lets_through(piece)) for first, piece in _pieces(number, block)]
+        for first, piece, wanted in pieces:
+            yield from log.every_line(first, piece) if wanted else log.numbers_only(first, piece, words)
+
+
+def _pieces(number: int, block: bytes) -> Iterator[tuple[int, bytes]]:
+    """A block cut smaller, so that one line of interest makes few others be looked at."""
+    start = 0
+    while start < len(block):
+        end = block.find(b"\n", start + _PIECE) + 1 or len(block)
+        yield number, block[start:end]
+        number += block.count(b"\n", start, end)
+        start = end
 
 
 def _cleaned(line: str) -> tuple[str, int | None]:
     """The line without colours and without the launcher's prefix, and the rank that this names."""
-    text = line.rstrip("\r")
+    text = line.rstrip("\r\n")
     if "\x1b" in text:
         text = _ANSI.sub("", text)
     prefix = _PREFIX.match(text)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from stream.offline.errors import ReadError
 from stream.offline.flat import Flat
 from stream.offline.opening import Opened, readable
-from stream.offline.points import BadLines, Points
+from stream.offline.points import Notes, Points
 
 HISTORY: Final = "log_history"
 MAX_BYTES: Final = 1 << 30
@@ -18,7 +18,7 @@ _START = re.compile(rf'"{HISTORY}"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,]*")
 
 
-def read(source: Opened, bad: BadLines) -> Points:
+def read(source: Opened, notes: Notes) -> Points:
     """Points of the history, also of one that breaks off, up to there. Raises ReadError."""
     with readable(source.name, ""):
         text = source.stream.read(MAX_BYTES).decode("utf-8", "replace")
@@ -30,7 +30,7 @@ def read(source: Opened, bad: BadLines) -> Points:
         if isinstance(record, dict):
             yield from flat.points(record, 0)
         else:
-            bad.add(index + 1, f"expected an object in {HISTORY}")
+            notes.skip(index + 1, f"expected an object in {HISTORY}")
 
 
 def load(name: str, text: str, start: int) -> Iterator[Any]:
@@ -59,7 +59,10 @@ def _place(text: str, position: int, count: int) -> str:
 
 
 def _told(error: Exception, text: str) -> str:
-    if isinstance(error, json.JSONDecodeError) and error.pos >= len(text.rstrip()) - 1:
+    cut = isinstance(error, json.JSONDecodeError) and (
+        error.pos >= len(text.rstrip()) - 1 or error.msg.startswith("Unterminated")
+    )
+    if cut:
         return "the JSON ends in the middle; the rest is lost"
     if isinstance(error, RecursionError):
         return "the JSON is nested too deep"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -12,11 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from emitter.vocabulary.diagnoses import FIRING, Diagnosis
-from stream.offline.asleep import asleep
-from stream.offline.replay import Finding, Replay, RunTotals
+from stream.offline.asleep import asleep, names_of
+from stream.offline.replay import Finding, Replay
 from stream.offline.report.margins import margins
 from stream.offline.report.sparkline import sparkline
 from stream.offline.report.strips import BEFORE, Strip, Strips
+from stream.offline.totals import RunTotals
 from stream.rulelang.model import Action, Rule
 
 MAX_DETAILS: Final = 1000
@@ -79,10 +81,11 @@ class Report:
         """Write the report to stdout."""
         console = console or Console(highlight=False)
         console = console if console.width <= _MAX_WIDTH else Console(highlight=False, width=_MAX_WIDTH)
-        awake = len(self._replay.rules.rules) - len(asleep(self._replay.rules, self._replay.seen))
+        seen = names_of(self._replay.totals.values())
+        awake = len(self._replay.rules.rules) - len(asleep(self._replay.rules, seen))
         for totals in self._replay.totals.values():
             found = [one for (run, _), one in self._found.items() if run == totals.run]
-            console.print(_headline(totals, found, awake), soft_wrap=False)
+            console.print(_headline(totals, found, awake, self._replay.lines), soft_wrap=False)
             for one in found:
                 console.print(Padding(self._detail(one), (0, 0, 1, 2)))
 
@@ -119,9 +122,9 @@ def _pictured(rules: Iterable[Rule]) -> set[str]:
     return {name for program in programs for name in program.shown}
 
 
-def _headline(totals: RunTotals, found: list[_Found], awake: int) -> Text:
+def _headline(totals: RunTotals, found: list[_Found], awake: int, lines: int) -> Text:
     line = Text(totals.run, style="bold")
-    read = _counted(totals)
+    read = totals.said(lines)
     if not found:
         return line.append(f": nothing found in {read} by {awake} rules\n", style="not bold")
     counts = dict.fromkeys(_STYLES, 0)
@@ -129,24 +132,6 @@ def _headline(totals: RunTotals, found: list[_Found], awake: int) -> Text:
         counts[one.first.severity] = counts.get(one.first.severity, 0) + one.count
     told = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count)
     return line.append(f": {told} in {read} by {awake} rules\n", style="not bold")
-
-
-def _counted(totals: RunTotals) -> str:
-    parts = []
-    if totals.steps:
-        span = f" ({totals.first_step} to {totals.last_step})" if totals.first_step is not None else ""
-        parts.append(f"{totals.steps:,} steps{span}")
-    if totals.evals:
-        parts.append(f"{totals.evals:,} evals")
-    if totals.lines:
-        parts.append(f"{totals.lines:,} lines")
-    if totals.others:
-        parts.append(f"{totals.others:,} other events")
-    if len(totals.ranks) > 1:
-        parts.append(f"{len(totals.ranks)} ranks")
-    if totals.attempts > 1:
-        parts.append(f"{totals.attempts} attempts")
-    return ", ".join(parts) or "no data"
 
 
 def _place(one: Diagnosis, timed: bool) -> str:
@@ -160,7 +145,7 @@ def _place(one: Diagnosis, timed: bool) -> str:
     if one.attempt:
         parts.append(f"attempt {one.attempt}")
     if one.line is not None:
-        parts.append(f"{one.file} line {one.line}" if one.file else f"line {one.line}")
+        parts.append(f"{Path(one.file).name} line {one.line}" if one.file else f"line {one.line}")
     if timed:
         parts.append(one.time[:19].replace("T", " "))
     return ", ".join(parts)

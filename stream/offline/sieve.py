@@ -1,0 +1,81 @@
+"""Blocks of a log that no log rule can match are not looked at line by line.
+
+One pass of RE2 over many lines at once says whether any pattern of any rule occurs in them, at hundreds of
+megabytes a second; what it lets through goes to the rules line by line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import re2
+
+from emitter.vocabulary import events
+from stream.rulelang.logs import options
+from stream.rulelang.model import Rule
+
+_MEMORY: Final = 256 << 20
+# Inside a block the beginning and the end of the text are not those of the line.
+_WHOLE_TEXT = re.compile(r"\\[AzZ]")
+_ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\n]*\x07")
+
+
+class Sieve:
+    """All patterns of the log rules. Without rules (or where one reads every line) it lets all through."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        patterns: list[str] = []
+        self._all = False
+        for rule in rules:
+            patterns.extend(rule.log.match if rule.log is not None else ())
+            self._all |= _reads_lines(rule)
+        self._all |= any(_WHOLE_TEXT.search(pattern) for pattern in patterns)
+        self._set: Any = None if self._all else _set_of(patterns)
+        self._none = not patterns and not self._all
+        self._prefix = _prefix()
+
+    def lets_through(self, block: bytes) -> bool:
+        """Whether some line of the block may match a rule."""
+        if self._none:
+            return False
+        if self._set is None:
+            return True
+        return bool(self._set.Match(self._cleaned(block)))
+
+    def _cleaned(self, block: bytes) -> bytes:
+        """The block as its lines will look: no colours, no launcher's prefixes, valid UTF-8."""
+        if b"\x1b" in block:
+            block = _ANSI.sub(b"", block)
+        block = self._prefix.sub(b"", block)
+        try:
+            block.decode()
+        except UnicodeDecodeError:
+            return block.decode("utf-8", "replace").encode()
+        return block
+
+
+def _reads_lines(rule: Rule) -> bool:
+    """Whether lines matter to this rule that match no pattern of its own."""
+    windows = rule.program.windows if rule.program is not None else ()
+    fed = any(window.event == events.LOG for window in windows)
+    absent = rule.absent is not None and events.LOG in (rule.absent.of, rule.absent.after)
+    return (rule.on == events.LOG and rule.log is None) or fed or absent
+
+
+def _set_of(patterns: list[str]) -> Any:
+    if not patterns:
+        return None
+    found = re2.Set.SearchSet(options(_MEMORY))
+    for pattern in patterns:
+        found.Add(f"(?m:{pattern})")
+    found.Compile()
+    return found
+
+
+def _prefix() -> Any:
+    """What launchers put before each line, for all lines of a block at once."""
+    setting = options()
+    setting.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(rb"(?m)^(?:\[[A-Za-z_]+[0-9]{1,6}\]:[ \t]?|[0-9]{1,6}: )", setting)
