@@ -1,13 +1,13 @@
 """Log rules: a pass over many lines says whether any pattern matches at all, one over a line says which.
 
 Both run in linear time (RE2). Looking at many lines at once, joined by newlines, saves the cost of a call
-for each; a hit there is looked for by halving, so that lines nobody cares about stay cheap.
+for each, so that lines nobody cares about are cheap; only around a hit each is looked at alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import re2
@@ -21,7 +21,8 @@ Matches: TypeAlias = "Mapping[str, Mapping[str, str]]"
 MAX_LINE: Final = 16_384
 """Characters of a line that the patterns see."""
 _SET_MEMORY: Final = 64 << 20
-_FEW: Final = 4
+_MANY: Final = 256
+_FEW: Final = 16
 _NOTHING: Final[Matches] = {}
 
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -57,25 +58,20 @@ class LogMatcher:
 
     def match_all(self, lines: Sequence[str]) -> list[Matches]:
         """What ``match`` gives for each of these lines, faster."""
-        if self._joined is None:
-            return [self.match(line) for line in lines]
-        found: list[Matches] = [_NOTHING] * len(lines)
-        self._search([_plain(line) for line in lines], 0, len(lines), found)
+        found: list[Matches] = []
+        for many in _parts(lines, _MANY):
+            if self._quiet(many):
+                found += [_NOTHING] * len(many)
+                continue
+            for few in _parts(many, _FEW):
+                found += [_NOTHING] * len(few) if self._quiet(few) else [self.match(line) for line in few]
         return found
 
-    def _search(self, lines: Sequence[str], start: int, end: int, found: list[Matches]) -> None:
-        if end - start <= _FEW:
-            for index in range(start, end):
-                found[index] = self.match(lines[index])
-        elif self._any(lines[start:end]):
-            middle = (start + end) // 2
-            self._search(lines, start, middle, found)
-            self._search(lines, middle, end, found)
-
-    def _any(self, lines: Sequence[str]) -> bool:
-        """Whether some line may match: joined lines match where one of them does, seldom where none does."""
-        assert self._joined is not None
-        return bool(self._joined.Match("\n".join(lines).encode("utf-8", "replace")))
+    def _quiet(self, lines: Sequence[str]) -> bool:
+        """Whether surely none matches: joined lines match where one of them does, seldom where none does."""
+        if self._joined is None:
+            return self._set is None
+        return not self._joined.Match("\n".join(lines).encode("utf-8", "replace"))
 
     def _named(self, encoded: bytes, hits: list[int]) -> Matches:
         text = encoded.decode("utf-8")
@@ -91,6 +87,11 @@ class LogMatcher:
 def _plain(line: str) -> str:
     """The line without the colours of a terminal."""
     return _COLOUR.sub("", line) if "\x1b" in line else line
+
+
+def _parts(lines: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(lines), size):
+        yield lines[start : start + size]
 
 
 def _compiled(patterns: Sequence[str]) -> Any:

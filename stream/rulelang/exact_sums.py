@@ -48,10 +48,8 @@ class _Exact:
     def _whole(self, value: float) -> int:
         """The value in the unit of now, which becomes finer where it must."""
         scaled = value * self._factor
-        if -1e300 < scaled < 1e300:
-            whole = int(scaled)
-            if whole == scaled:
-                return whole
+        if -1e300 < scaled < 1e300 and scaled.is_integer():
+            return int(scaled)
         top, bottom = value.as_integer_ratio()
         bits = bottom.bit_length() - 1
         if bits > self._scale:
@@ -79,16 +77,15 @@ class Sums(_Exact):
         self.squares = 0
 
     def sync(self, values: list[float], base: int, begin: int, end: int) -> None:
-        """Make the sums those of ``[begin, end)``."""
+        """Make the sums those of ``[begin, end)``, which reaches to the last of ``values``."""
         self._prepare(begin)
-        wholes = self._wholes
         for _ in range(begin - self.begin):
-            whole = wholes.popleft()
+            whole = self._wholes.popleft()
             self.total -= whole
             if self.squared:
                 self.squares -= whole * whole
         self.begin = begin
-        for value in values[self.end - base : end - base]:
+        for value in values[self.end - base :]:
             whole = self._whole(value)
             self._wholes.append(whole)
             self.total += whole
@@ -105,12 +102,15 @@ class Sums(_Exact):
         return _ratio(self.total, 1 << self._scale)
 
     def mean(self) -> float:
-        """The mean of one or more values."""
-        return _ratio(self.total, (self.end - self.begin) << self._scale)
+        """The mean, NaN of none."""
+        size = self.end - self.begin
+        return _ratio(self.total, size << self._scale) if size else math.nan
 
     def std(self) -> float:
-        """The population standard deviation of one or more values."""
+        """The population standard deviation, NaN of none."""
         size = self.end - self.begin
+        if not size:
+            return math.nan
         return _root(size * self.squares - self.total * self.total, 2 * self._scale, size)
 
 

@@ -175,10 +175,10 @@ class Window:
         return self._summed().sum()
 
     def mean(self) -> float:
-        return self._summed().mean() if self.count() else math.nan
+        return self._summed().mean()
 
     def std(self) -> float:
-        return self._summed(squared=True).std() if self.count() else math.nan
+        return self._summed(squared=True).std()
 
     def _summed(self, squared: bool = False) -> Sums:
         sums = self._sums
