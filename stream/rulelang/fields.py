@@ -137,7 +137,7 @@ RESERVED: Final = frozenset({"since_step", "reason", "text", "silent", *SHOWN})
 
 def find(event: str, name: str) -> Field | None:
     """The field of this name that such an event may carry, or None."""
-    known = EVENTS[event].get(name)
+    known = EVENTS.get(event, {}).get(name)
     if known is None and event == events.METRIC and name.startswith(ATTRIBUTE) and name != ATTRIBUTE:
         own = name[len(ATTRIBUTE) :]
         return _text("value", f"attributes.{own}" if own in _POINT_NAMES else own)

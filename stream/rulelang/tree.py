@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import yaml
@@ -96,7 +97,7 @@ def parse(text: str, problems: Problems) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        problems.add(line, column, f"not YAML: {error.problem or error.context}")
+        problems.add(line, column, f"not YAML: {error.problem or error.context}{_hint(text, line)}")
         return None
     except yaml.YAMLError as error:
         problems.add(1, 1, f"not YAML: {str(error).splitlines()[0] if str(error) else 'unreadable'}")
@@ -105,6 +106,11 @@ def parse(text: str, problems: Problems) -> Node | None:
         problems.add(*refused.args)
         return None
     return root
+
+
+def _hint(text: str, line: int) -> str:
+    found = next(islice(text.split("\n"), line - 1, None), "")
+    return "; indent with spaces, not with tabs" if "\t" in found[: len(found) - len(found.lstrip())] else ""
 
 
 class _Refused(Exception):  # noqa: N818 - it carries a mistake, it is none of ours
