@@ -13,7 +13,7 @@ from stream.diagnose.comparing import Comparing
 from stream.diagnose.counts import Counts
 from stream.diagnose.crossings import LANES, Crossings
 from stream.diagnose.judging import Judge
-from stream.diagnose.lane import Lane, Member
+from stream.diagnose.lane import DESERTED, Lane, Member
 from stream.diagnose.runs import Emitter, Run
 from stream.diagnose.watermark import ENDLESS, NEVER
 from stream.events import Event
@@ -57,10 +57,12 @@ class Crossing:
         if meeting.alone:
             if _deserted(run):
                 self._judge.end_shared(run, None, meeting.place, out)
+                self._judge.end_diagnoses(run, meeting.place, out)
             return
+        place = meeting.watermark.last(emitter.key)
         for number in LANES:
-            if self._crossings.on[number]:
-                meeting.lanes[number].put(meeting.place, emitter.key, emitter.resource.rank, None, None)
+            if self._crossings.on[number] or self._crossings.echoes == number:
+                meeting.lanes[number].put(place, emitter.key, emitter.resource.rank, None, None)
 
     def tick(self, run: Run, now: int, out: list[Diagnosis]) -> None:
         """The clock moved, and who fell silent has said so."""
@@ -125,6 +127,8 @@ class Crossing:
         run.meeting.floor = member.place
         last = _deserted(run) and not any(other.event is None for other in lane.events)
         self._judge.end_shared(run, None if last else emitter.key, member.place, out, number)
+        if last and self._crossings.echoes == number:
+            lane.turn(member.place, DESERTED, "", (), member.place, None, None)
 
     def _spill(self, run: Run, out: list[Diagnosis]) -> None:
         """Too much waits: the oldest goes first, ready or not."""

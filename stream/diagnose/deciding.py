@@ -16,7 +16,7 @@ from stream.diagnose import transitions, verdicts
 from stream.diagnose.counts import Counts
 from stream.diagnose.crossings import Crossings
 from stream.diagnose.inhibition import Held, Symptom
-from stream.diagnose.lane import CAUSE, ECHO, FREED, SYMPTOM, Lane, Turn
+from stream.diagnose.lane import CAUSE, DESERTED, ECHO, FREED, SYMPTOM, Lane, Turn
 from stream.diagnose.meeting import Meeting
 from stream.diagnose.runs import Run
 from stream.diagnose.verdicts import Outcome
@@ -24,15 +24,17 @@ from stream.diagnose.watermark import ENDLESS
 from stream.events import Event
 
 Echo = Callable[[Run, Diagnosis, int, list[Diagnosis]], None]
+Desert = Callable[[Run, int, list[Diagnosis]], None]
 
 
 class Decider:
-    """``echo`` tells rules on diagnosis what was said."""
+    """``echo`` tells rules on diagnosis what was said; ``desert`` ends what they have open."""
 
-    def __init__(self, crossings: Crossings, counts: Counts, echo: Echo) -> None:
+    def __init__(self, crossings: Crossings, counts: Counts, echo: Echo, desert: Desert) -> None:
         self._crossings = crossings
         self._counts = counts
         self._echo = echo
+        self._desert = desert
 
     def ask(
         self, run: Run, symptom: Symptom, time_ns: int, make: Callable[[], Diagnosis], out: list[Diagnosis]
@@ -105,6 +107,8 @@ class Decider:
                 self._echo(run, turn.made, turn.time_ns, out)
             elif turn.kind == FREED:
                 self._free(run, lane, out)
+            elif turn.kind == DESERTED:
+                self._desert(run, turn.time_ns, out)
             elif turn.held is not None:
                 self._symptom(run, lane, turn, turn.held, out)
 

@@ -38,7 +38,7 @@ class Judge:
     ) -> None:
         self.plans = Plans(rules)
         self.crossings = Crossings(rules, self.plans)
-        self.publisher = Publisher(self.crossings, counts, self._echo)
+        self.publisher = Publisher(self.crossings, counts, self._echo, self.end_diagnoses)
         self._routing = Routing(self.plans, counts, max_series, watching is not None)
         self._logs = LogMatcher(rules)
         self._counts = counts
@@ -192,7 +192,7 @@ class Judge:
         """The process ended: what is open for it alone ends."""
         for series in list(run.open.values()):
             if series.emitter == emitter.key and not series.plan.cross_rank:
-                self._end(run, series, time_ns, transitions.ENDED, out)
+                self._leave(run, series, time_ns, transitions.ENDED, out)
 
     def end_shared(
         self, run: Run, key: str | None, time_ns: int, out: list[Diagnosis], lane: int | None = None
@@ -202,12 +202,24 @@ class Judge:
             rule = series.rule
             mine = key is None or (series.emitter == key and "rank" in rule.by)
             here = lane is None or self.crossings.lane(rule.id) == lane
-            if series.plan.cross_rank and mine and here:
-                self._end(run, series, time_ns, transitions.ENDED, out)
+            if series.plan.cross_rank and rule.on != DIAGNOSIS and mine and here:
+                self._leave(run, series, time_ns, transitions.ENDED, out)
+
+    def end_diagnoses(self, run: Run, time_ns: int, out: list[Diagnosis]) -> None:
+        """Every emitter ended: so does what rules on diagnosis have open."""
+        for series in [series for series in run.open.values() if series.rule.on == DIAGNOSIS]:
+            self._leave(run, series, time_ns, transitions.ENDED, out)
 
     def end_attempt(self, run: Run, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
         """Resolve everything open."""
         for series in list(run.open.values()):
+            self._leave(run, series, time_ns, reason, out)
+
+    def _leave(self, run: Run, series: Series, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
+        """Who it is about has gone; it may have been quiet for long enough before."""
+        if series.plan.quiet and time_ns >= series.last_match + series.plan.keep_ns > series.last_match:
+            self._grow_quiet(run, series, out)
+        else:
             self._end(run, series, time_ns, reason, out)
 
     def _grow_quiet(self, run: Run, series: Series, out: list[Diagnosis]) -> None:

@@ -2,7 +2,8 @@
 
 Three things wait here: events for cross-rank rules, in the order of time, rank, emitter and number; the
 steps that are still being gathered; and turns, which are decisions to take at a moment: causes that fire
-or resolve, then what rules on diagnosis hear, then symptoms, then symptoms that their cause leaves free.
+or resolve, then what rules on diagnosis hear, then symptoms, then symptoms that their cause leaves free, and
+in the end that everybody has left.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ CAUSE: Final = 0
 ECHO: Final = 1
 SYMPTOM: Final = 2
 FREED: Final = 3
+DESERTED: Final = 4
 
 
 class Member(NamedTuple):

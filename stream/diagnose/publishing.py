@@ -9,22 +9,20 @@ from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions, verdicts
 from stream.diagnose.counts import Counts
 from stream.diagnose.crossings import Crossings
-from stream.diagnose.deciding import Decider
+from stream.diagnose.deciding import Decider, Desert, Echo
 from stream.diagnose.inhibition import Symptom
 from stream.diagnose.runs import Run
 from stream.diagnose.verdicts import Outcome
 from stream.events import Event
 
-Echo = Callable[[Run, Diagnosis, int, list[Diagnosis]], None]
-
 NO_VALUES: Final[Mapping[str, Any]] = {}
 
 
 class Publisher:
-    """``echo`` hears each transition said by a rule that is not itself on diagnoses."""
+    """``echo`` and ``desert`` are the decider's."""
 
-    def __init__(self, crossings: Crossings, counts: Counts, echo: Echo) -> None:
-        self.decider = Decider(crossings, counts, echo)
+    def __init__(self, crossings: Crossings, counts: Counts, echo: Echo, desert: Desert) -> None:
+        self.decider = Decider(crossings, counts, echo, desert)
 
     def fire(
         self, run: Run, speaker: Symptom, time_ns: int, make: Callable[[], Diagnosis], out: list[Diagnosis]

@@ -32,6 +32,7 @@ class Watermark:
         self._first: int | None = None
         self._now: int | None = None
         self._heard: dict[str, int] = {}
+        self._last: dict[str, int] = {}
         self._ended: dict[str, None] = {}
         self._ranks: dict[tuple[str | None, int], None] = {}
         self._world = 0
@@ -52,6 +53,8 @@ class Watermark:
             self._first = place
         if place > self.newest:
             self.newest, self._read_at = place, now
+        if place > self._last[source]:
+            self._last[source] = place
         if now is not None:
             self._now = now
         return place
@@ -62,13 +65,15 @@ class Watermark:
 
     def tick(self, now: int) -> None:
         """The clock moved."""
-        if self._read_at is None:
-            self._read_at = now
         self._now = now
 
     def heard(self, source: str) -> int:
         """Up to where this source was heard in order, NEVER if it was not."""
         return self._heard.get(source, NEVER)
+
+    def last(self, source: str) -> int:
+        """The latest place of this source."""
+        return self._last.get(source, NEVER)
 
     @property
     def alone(self) -> bool:
@@ -104,7 +109,7 @@ class Watermark:
     def _meet(self, source: str, resource: Resource, time_ns: int) -> int:
         """Know of a source."""
         if source not in self._heard:
-            self._heard[source] = NEVER
+            self._heard[source] = self._last[source] = NEVER
             self._world = max(self._world, resource.world_size or 0)
             if resource.rank is not None:
                 self._ranks[resource.role, resource.rank] = None
@@ -144,14 +149,16 @@ class Watermark:
 
     def _clock(self) -> int:
         """Where the newest event would be by now. A trainer's clock may be behind that of the ticks."""
-        if self._now is None or self._read_at is None:
+        if self._now is None:
             return NEVER
+        if self._read_at is None:
+            return self._now
         return min(self._now, self.newest + self._now - max(self._read_at, self.newest))
 
     def save(self) -> list[Any]:
         """The state as plain data."""
         return [
-            self.newest, self._read_at, self._first, self._now, self._heard, list(self._ended),
+            self.newest, self._read_at, self._first, self._now, self._heard, self._last, list(self._ended),
             [list(rank) for rank in self._ranks], self._world,
         ]  # fmt: skip
 
@@ -159,8 +166,8 @@ class Watermark:
     def load(cls, lateness_ns: int, state: list[Any]) -> Watermark:
         """A watermark that goes on where ``save`` was called."""
         made = cls(lateness_ns)
-        made.newest, made._read_at, made._first, made._now, heard, ended, ranks, made._world = state
-        made._heard = dict(heard)
+        made.newest, made._read_at, made._first, made._now, heard, last, ended, ranks, made._world = state
+        made._heard, made._last = dict(heard), dict(last)
         made._ended = dict.fromkeys(ended)
         made._ranks = dict.fromkeys((role, rank) for role, rank in ranks)
         made._lowest = sorted((at, source) for source, at in made._heard.items())

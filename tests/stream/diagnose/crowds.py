@@ -1,0 +1,155 @@
+"""Generated runs of several ranks, the ways in which their records may arrive, and rules that look across."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from hypothesis import strategies as st
+
+from emitter.vocabulary import events as words
+from stream.events import VERSION, Batch, Event, Resource, Source, Tick
+from tests.stream.diagnose.stories import SECOND, beat, ended, rule, rules, tick
+
+RANKS = 3
+LATENESS = 5 * SECOND
+LAST_TICK = 1000.0
+
+HANG = """\
+- id: hang
+  category: hang
+  summary: "no step for {silent:.0f} s"
+  absent: {of: train.step, for: 3s, phases: [train]}
+  inhibited_by: [memory]"""
+
+ACROSS = rules(
+    rule("when: grad_norm > 10", name="cause"),
+    rule("when: loss > 10\nfor: 2\nkeep_firing: 2s\ninhibited_by: [cause]", name="symptom"),
+    rule(
+        "learn: calm\nwhen: loss > 3 * median(loss, last=4)\ninhibited_by: [cause]\nsame: [node]",
+        name="neighbour",
+    ),
+    rule("match: ['out of (?P<what>[a-z]+)']\nkeep_firing: 4s", name="memory", on="train.log"),
+    rule("match: [memory]\nfor: 2\nkeep_firing: 2s\nby: [run, node]", name="crowd", on="train.log"),
+    rule("when: loss > 5\nfor: 3s\ninhibited_by: [memory, slow]", name="lasting"),
+    rule("when: loss > 10\nfor: 2\nby: [run]", name="whole"),
+    rule("when: mean(loss, last=3) > 10\nby: [run, node]", name="node"),
+    rule(
+        "let: {usual: peers.median(step_time)}\nfor: 2\n"
+        "when: step_time > 1.5 * usual and peers.count(step_time) >= 1",
+        name="slow",
+    ),
+    rule("when: mean(step_time, last=2) > peers.max(mean(step_time, last=2), of='node')", name="slowest"),
+    rule(
+        "when: hw.gpu.utilization < 0.5 * peers.mean(hw.gpu.utilization, of='run')",
+        name="lazy", on="train.resource",
+    ),
+    rule(
+        "with: {seen: 'last(train.step.loss)'}\nwhen: eval_loss > 2 * seen\nby: [run]",
+        name="over", on="train.eval",
+    ),
+    rule("when: loss > 10 and step_time > 1\ninhibited_by: [slow]", name="delayed"),
+    rule(
+        "when: rule == 'cause' and state == 'firing' and count(1, over='20s') >= 1\nby: [run]",
+        name="many", on="diagnosis",
+    ),
+    rule("when: loss < 0\ninhibited_by: [many]", name="negative"),
+    HANG,
+)  # fmt: skip
+"""Rules over several ranks, rules with causes on any rank, and rules on diagnoses: all on numbered events."""
+
+WITH_SPANS = rules(
+    rule("when: status == 'error'", name="failed", on="checkpoint.save"),
+    rule("when: duration > 2 * peers.median(duration)", name="slow-save", on="checkpoint.save"),
+    rule("when: loss > 10\ninhibited_by: [failed]", name="symptom"),
+    rule("when: state == 'resolved'\nby: [run]\nkeep_firing: 3s", name="calmer", on="diagnosis"),
+)
+"""The same with spans, which come in no order."""
+
+KINDS = ("step", "step", "step", "step", "line", "beat", "resource", "eval", "end", "save")
+LOSSES = st.sampled_from([-1.0, 1.0, 1.5, 2.0, 7.0, 20.0, 30.0, float("nan")])
+GAPS = st.sampled_from([0, 0, 100, 300, 700, 1000, 2500])
+"""Milliseconds since the record before, of whatever rank: often the same moment."""
+Action = tuple[int, str, float, float, int]
+_ACTION = st.tuples(st.integers(0, RANKS - 1), st.sampled_from(KINDS), LOSSES, LOSSES, GAPS)
+ACTIONS = st.integers(0, 50).flatmap(lambda size: st.lists(_ACTION, min_size=size, max_size=size))
+DELAYS = st.lists(st.integers(0, LATENESS - 1), min_size=1, max_size=60)
+"""How much later than its own time each record arrives, in ns: never as much as the lateness."""
+
+Record = tuple[int, Event]
+
+
+def who(rank: int) -> Resource:
+    """Three ranks, the last on a node of its own."""
+    return Resource(
+        run="run", rank=rank, world_size=RANKS, node=f"node{rank // 2}", role="trainer", emitter=f"e{rank}"
+    )
+
+
+def records(actions: Sequence[Action]) -> list[Record]:
+    """All events in the order of time, each rank's numbered by train.seq, and steps counted by each rank."""
+    seqs, steps, found, at, over = [0] * RANKS, [0] * RANKS, [], 0, set[int]()
+    for rank, kind, one, other, gap in actions:
+        at += gap * SECOND // 1000
+        if rank in over:
+            continue
+        if kind == "end":
+            over.add(rank)
+        event = _event(kind, at, steps[rank], one, other)
+        if event.name in (words.STEP, words.EVAL):
+            steps[rank] += 1
+        if kind != "save":
+            event = msgspec.structs.replace(event, seq=seqs[rank])
+            seqs[rank] += 1
+        found.append((rank, event))
+    return found
+
+
+def _event(kind: str, at: int, number: int, one: float, other: float) -> Event:
+    seconds = at / SECOND
+    if kind == "line":
+        return Event(words.LOG, at, body="out of memory" if one > 5 else "all well")
+    if kind == "beat":
+        return beat(seconds)
+    if kind == "end":
+        return ended(seconds)
+    if kind == "resource":
+        return Event(words.RESOURCE, at, values={"hw.gpu.utilization": abs(one)})
+    if kind == "eval":
+        return Event(words.EVAL, at, step=number, values={"eval_loss": one})
+    if kind == "save":
+        status = "error" if other > 5 else "ok"
+        return Event(
+            words.CHECKPOINT_SAVE, at, values={"duration": abs(one)}, end=at + SECOND // 2, status=status
+        )
+    return Event(
+        words.STEP, at, step=number, values={"loss": one, "grad_norm": other, "step_time": abs(other)}
+    )
+
+
+def batch(part: Sequence[Record], offset: int) -> Batch:
+    """These events as one batch."""
+    moved = [msgspec.structs.replace(event, resource=rank) for rank, event in part]
+    return Batch(
+        VERSION, "run", Source("otlp_logs", 0, offset, offset), [who(rank) for rank in range(RANKS)], moved
+    )
+
+
+def arrivals(found: Sequence[Record], delays: Sequence[int], ticks: Sequence[float]) -> list[Batch | Tick]:
+    """Every record as a batch of its own, in the order of time and delay, and ticks at their times.
+
+    Each rank's own records come in their order. A tick comes when its time has come: everything older than
+    it by the lateness is there.
+    """
+    order: list[tuple[int, int, Record | float]] = []
+    behind = [0] * RANKS
+    for index, (rank, event) in enumerate(found):
+        arrives = (event.end or event.time) + delays[index % len(delays)]
+        behind[rank] = max(arrives, behind[rank])
+        order.append((behind[rank], index, (rank, event)))
+    order += [(int(at * SECOND), -1, at) for at in ticks]
+    order.sort(key=lambda one: one[:2])
+    return [
+        tick(item) if isinstance(item, float) else batch([item], offset)
+        for offset, (_, _, item) in enumerate(order)
+    ]

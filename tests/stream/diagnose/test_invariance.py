@@ -1,0 +1,136 @@
+"""What must not matter where ranks meet: interleaving, batches, repeats, ticks, a snapshot in between."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emitter.vocabulary.diagnoses import Diagnosis
+from stream.diagnose.engine import Engine
+from stream.events import Batch, Source, Tick
+from stream.rulelang.model import RuleSet
+from tests.stream.diagnose.crowds import (
+    ACROSS,
+    ACTIONS,
+    DELAYS,
+    LAST_TICK,
+    WITH_SPANS,
+    Action,
+    Record,
+    arrivals,
+    batch,
+    records,
+)
+from tests.stream.diagnose.stories import tick
+
+SETS = {"numbered": ACROSS, "spans": WITH_SPANS}
+RULES = pytest.mark.parametrize("name", list(SETS))
+SPARSE = (LAST_TICK,)
+DENSE = (*(float(second) for second in range(0, 140, 2)), LAST_TICK)
+
+
+def _told(ruleset: RuleSet, messages: Iterable[Batch | Tick]) -> list[Diagnosis]:
+    engine = Engine(ruleset)
+    made = [one for message in messages for one in engine.process(message)]
+    made += engine.drain()
+    assert (engine.counts.late_turns, engine.counts.spilled, engine.counts.fenced) == (0, 0, 0)
+    return made
+
+
+def _same(left: Sequence[Diagnosis], right: Sequence[Diagnosis]) -> None:
+    """The same transitions, and those of each rule and rank in the same order."""
+    assert sorted(one.encode() for one in left) == sorted(one.encode() for one in right)
+    assert _by_rank(left) == _by_rank(right)
+
+
+def _by_rank(made: Sequence[Diagnosis]) -> dict[tuple[str, int | None, str | None], list[bytes]]:
+    found: dict[tuple[str, int | None, str | None], list[bytes]] = defaultdict(list)
+    for one in made:
+        found[one.rule, one.rank, one.node].append(one.encode())
+    return found
+
+
+@RULES
+@settings(deadline=None, max_examples=60)
+@given(ACTIONS, DELAYS, DELAYS)
+def test_interleaving_within_the_lateness_does_not_matter(
+    name: str, actions: list[Action], one: list[int], other: list[int]
+) -> None:
+    """However the records of the ranks are mixed, and even those of one rank: identical diagnoses."""
+    found = records(actions)
+    _same(_told(SETS[name], arrivals(found, one, SPARSE)), _told(SETS[name], arrivals(found, other, SPARSE)))
+
+
+@RULES
+@settings(deadline=None, max_examples=40)
+@given(ACTIONS, DELAYS, DELAYS)
+def test_ticks_only_move_the_clock(
+    name: str, actions: list[Action], one: list[int], other: list[int]
+) -> None:
+    """Dense or sparse, early or late among the records: identical diagnoses."""
+    found = records(actions)
+    _same(_told(SETS[name], arrivals(found, one, SPARSE)), _told(SETS[name], arrivals(found, other, DENSE)))
+
+
+@RULES
+@settings(deadline=None, max_examples=40)
+@given(ACTIONS, DELAYS, st.lists(st.integers(1, 9), min_size=1, max_size=8), st.data())
+def test_batches_and_repeats_do_not_matter(
+    name: str, actions: list[Action], delays: list[int], sizes: list[int], data: st.DataObject
+) -> None:
+    """Any batching, and numbered records that come twice."""
+    straight = [message for message in arrivals(records(actions), delays, ()) if isinstance(message, Batch)]
+    rest: list[Record] = [(one.events[0].resource, one.events[0]) for one in straight]
+    numbered = [item for item in rest if item[1].seq is not None]
+    again = data.draw(st.lists(st.sampled_from(numbered), max_size=5)) if numbered else []
+    other: list[Batch | Tick] = []
+    while rest:
+        size = sizes[len(other) % len(sizes)]
+        part, rest = rest[:size], rest[size:]
+        seen = [item for item in again if item in part]
+        other.append(batch([*part, *seen], len(other)))
+    _same(_told(SETS[name], [*straight, tick(LAST_TICK)]), _told(SETS[name], [*other, tick(LAST_TICK)]))
+
+
+@RULES
+@settings(deadline=None, max_examples=40)
+@given(ACTIONS, DELAYS, st.data())
+def test_a_snapshot_in_between_does_not_matter(
+    name: str, actions: list[Action], delays: list[int], data: st.DataObject
+) -> None:
+    """Two engines with a snapshot between them say what one says, to the byte and in the same order."""
+    messages = arrivals(records(actions), delays, DENSE)
+    cut = data.draw(st.integers(0, len(messages)))
+    begun = Engine(SETS[name])
+    made = [one for message in messages[:cut] for one in begun.process(message)]
+    snapshot = begun.snapshot()
+    other = Engine.restore(SETS[name], snapshot)
+    assert other.snapshot() == snapshot
+    made += [one for message in messages[cut:] for one in other.process(message)]
+    made += other.drain()
+    assert [one.encode() for one in made] == [one.encode() for one in _told(SETS[name], messages)]
+
+
+@settings(deadline=None, max_examples=40)
+@given(ACTIONS, DELAYS)
+def test_every_transition_is_legal(actions: list[Action], delays: list[int]) -> None:
+    """An id fires once and resolves at most once, after it fired."""
+    made = _told(ACROSS, arrivals(records(actions), delays, DENSE))
+    seen: dict[str, list[str]] = {}
+    for one in made:
+        seen.setdefault(one.id, []).append(one.state)
+    assert all(states in (["firing"], ["firing", "resolved"]) for states in seen.values())
+
+
+def test_a_repeated_offset_is_dropped_whole() -> None:
+    """A batch that comes again after a crash changes nothing in the lanes either."""
+    found = records([(rank, "step", 20.0, 20.0, 100) for rank in (0, 1, 2) * 4])
+    messages = arrivals(found, [0], ())
+    twice = [again for message in messages for again in (message, msgspec.structs.replace(message))]
+    assert all(isinstance(message, Batch) and isinstance(message.source, Source) for message in twice)
+    _same(_told(ACROSS, messages), _told(ACROSS, twice))
