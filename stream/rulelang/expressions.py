@@ -55,6 +55,8 @@ def check(text: str, scope: Scope, expected: str) -> tuple[Typed | None, list[Ex
 def _parse(text: str) -> ast.expr:
     if len(text) > MAX_LENGTH:
         raise ExpressionError(1, 0, f"expected at most {MAX_LENGTH} characters, got {len(text)}")
+    if _brackets(text) > MAX_DEPTH:
+        raise ExpressionError(1, 0, f"nested too deep: expected at most {MAX_DEPTH} brackets in each other")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -64,6 +66,15 @@ def _parse(text: str) -> ast.expr:
         raise ExpressionError(*_where(text, error), f"not an expression: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise ExpressionError(1, 0, f"not an expression: {error or 'nested too deep'}") from None
+
+
+def _brackets(text: str) -> int:
+    """How deep brackets nest: counted before parsing, which may take long for what nobody writes."""
+    deepest = depth = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _where(text: str, error: SyntaxError) -> tuple[int, int]:

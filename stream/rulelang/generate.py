@@ -55,6 +55,11 @@ def _method(where: str, index: int, function: str, arguments: tuple[ast.expr, ..
     return ast.Call(ast.Attribute(one, function, ast.Load()), list(arguments), [])
 
 
+def reachable() -> frozenset[str]:
+    """Every global name that generated code can reach."""
+    return frozenset(_GLOBALS) - {"__builtins__"}
+
+
 class Code:
     """The functions of one rule; they are compiled together, which is several times faster than alone."""
 

@@ -162,7 +162,7 @@ def test_truth(text: str, expected: bool) -> None:
         ("9" * 400, "the number is too large"),
         ("1" + "+1" * 100, "nested too deep"),
         ("-" * 1500 + "1", "n"),
-        ("(" * 500 + "1" + ")" * 500, "not an expression"),
+        ("(" * 500 + "1" + ")" * 500, "nested too deep: expected at most 40 brackets"),
         ("1" + " " * 2000, "expected at most 2000 characters"),
         ("loss in [" + "1," * 101 + "]", "expected at most 100 items, got 101"),
     ],
