@@ -7,13 +7,15 @@ for each, so that lines nobody cares about are cheap; only around a hit each is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, Final, TypeAlias
 
 import re2
 
 from stream.rulelang.logs import options
-from stream.rulelang.model import Rule
+from stream.rulelang.model import LogMatch, Rule
 
 Matches: TypeAlias = "Mapping[str, Mapping[str, str]]"
 """The named groups of the first pattern that matches, by id of each rule that matches."""
@@ -32,29 +34,25 @@ _WHOLE_TEXT: Final = re.compile(r"\\[Az]|\(\?[a-zA-Z]*-[a-zA-Z]*m")
 
 
 class LogMatcher:
-    """All patterns of all log rules, compiled once."""
+    """All patterns of all log rules, compiled at the first line, once for all who have the same rules."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._owners: list[tuple[str, Any, bool]] = []
-        patterns: list[str] = []
-        for rule in rules:
-            for benign, texts in ((False, rule.log.match), (True, rule.log.unless)) if rule.log else ():
-                patterns.extend(texts)
-                self._owners.extend((rule.id, re2.compile(text, options()), benign) for text in texts)
-        self._set = _compiled(patterns) if patterns else None
-        wanted = [text for text, owner in zip(patterns, self._owners, strict=True) if not owner[2]]
-        joinable = wanted and not any(_WHOLE_TEXT.search(text) for text in wanted)
-        self._joined = _compiled([f"(?m:{text})" for text in wanted]) if joinable else None
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._logs = tuple((rule.id, rule.log) for rule in rules if rule.log is not None)
+
+    @cached_property
+    def _compiled(self) -> _Compiled:
+        return _compiled(self._logs)
 
     def match(self, line: str) -> Matches:
         """The rules that this line matches."""
-        if self._set is None:
+        if not self._logs:
             return _NOTHING
+        compiled = self._compiled
         encoded = _plain(line)[:MAX_LINE].encode("utf-8", "replace")
-        if self._joined is not None and not self._joined.Match(encoded):
+        if compiled.joined is not None and not compiled.joined.Match(encoded):
             return _NOTHING
-        hits = self._set.Match(encoded)
-        return self._named(encoded, sorted(hits)) if hits else _NOTHING
+        hits = compiled.all.Match(encoded)
+        return _named(compiled.owners, encoded, sorted(hits)) if hits else _NOTHING
 
     def match_all(self, lines: Sequence[str]) -> list[Matches]:
         """What ``match`` gives for each of these lines, faster."""
@@ -69,37 +67,77 @@ class LogMatcher:
 
     def _quiet(self, lines: Sequence[str]) -> bool:
         """Whether surely none matches: joined lines match where one of them does, seldom where none does."""
-        if self._joined is None:
-            return self._set is None
-        return not self._joined.Match("\n".join(lines).encode("utf-8", "replace"))
-
-    def _named(self, encoded: bytes, hits: list[int]) -> Matches:
-        text = encoded.decode("utf-8")
-        owners = [self._owners[hit] for hit in hits]
-        benign = {rule_id for rule_id, _, unless in owners if unless}
-        found: dict[str, Mapping[str, str]] = {}
-        for rule_id, pattern, _ in owners:
-            if rule_id not in benign and rule_id not in found:
-                found[rule_id] = _groups(pattern, text)
-        return found
+        if not self._logs:
+            return True
+        joined = self._compiled.joined
+        text = _plain("\n".join(lines)).encode("utf-8", "replace")
+        return joined is not None and not joined.Match(text)
 
 
-def _plain(line: str) -> str:
-    """The line without the colours of a terminal."""
-    return _COLOUR.sub("", line) if "\x1b" in line else line
+def _plain(text: str) -> str:
+    """The text without the colours of a terminal."""
+    return _COLOUR.sub("", text) if "\x1b" in text else text
 
 
-def _parts(lines: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(lines), size):
-        yield lines[start : start + size]
+@dataclass(frozen=True)
+class _Owner:
+    """A pattern of a rule."""
+
+    rule: str
+    text: str
+    unless: bool
+
+    @cached_property
+    def pattern(self) -> Any:
+        """Compiled: only for its named groups, so only after a hit."""
+        return re2.compile(self.text, options())
 
 
-def _compiled(patterns: Sequence[str]) -> Any:
+@dataclass(frozen=True)
+class _Compiled:
+    """``all``: every pattern, for one line. ``joined``: those of ``match``, for lines joined by newlines."""
+
+    owners: tuple[_Owner, ...]
+    all: Any
+    joined: Any
+
+
+@lru_cache(maxsize=8)
+def _compiled(logs: tuple[tuple[str, LogMatch], ...]) -> _Compiled:
+    owners = [
+        _Owner(rule_id, text, unless)
+        for rule_id, log in logs
+        for unless, texts in ((False, log.match), (True, log.unless))
+        for text in texts
+    ]
+    wanted = [owner.text for owner in owners if not owner.unless]
+    joinable = not any(_WHOLE_TEXT.search(text) for text in wanted)
+    joined = _set([f"(?m:{text})" for text in wanted]) if joinable else None
+    return _Compiled(tuple(owners), _set([owner.text for owner in owners]), joined)
+
+
+def _set(patterns: Sequence[str]) -> Any:
     found = re2.Set.SearchSet(options(_SET_MEMORY))
     for pattern in patterns:
         found.Add(pattern)
     found.Compile()
     return found
+
+
+def _named(owners: Sequence[_Owner], encoded: bytes, hits: list[int]) -> Matches:
+    text = encoded.decode("utf-8")
+    hit = [owners[index] for index in hits]
+    benign = {owner.rule for owner in hit if owner.unless}
+    found: dict[str, Mapping[str, str]] = {}
+    for owner in hit:
+        if owner.rule not in benign and owner.rule not in found:
+            found[owner.rule] = _groups(owner.pattern, text)
+    return found
+
+
+def _parts(lines: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(lines), size):
+        yield lines[start : start + size]
 
 
 def _groups(pattern: Any, text: str) -> dict[str, str]:
