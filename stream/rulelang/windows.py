@@ -191,10 +191,15 @@ class Window:
         return sums
 
     def _ordered(self) -> list[float]:
+        values, base = self._values, self._base
+        end = base + len(values)
+        begin = max(self._begin, end - self._keep)
         order = self._sorted
         if order is None:
             order = self._sorted = sorted_values.Sorted()
-        return order.sync(self._values, self._base, self._first(), self._base + len(self._values))
+        elif order.end == end and order.begin == begin:
+            return order.items
+        return order.sync(values, base, begin, end)
 
     def min(self) -> float:
         return sorted_values.smallest(self._ordered())

@@ -42,7 +42,7 @@ ANCHORED = _matcher(
 WHOLE = _matcher(first=([r"\Afail"], []), last=([r"fail\z"], []), off=(["(?-m:^a$)"], []))
 PIECES = st.sampled_from(
     ["fail", "a", "b", " ", "down", "SCALE ", "#", "123", "x", "y", "code 7", " at home",
-     "\n", "\r", "é", "\x00", "\ud800", "\u2028"]
+     "\n", "\r", "é", "\x1b[1;3m", "\x00", "\ud800", "\u2028"]
 )  # fmt: skip
 LINES = st.lists(st.lists(PIECES, max_size=5).map("".join), max_size=40)
 
@@ -79,6 +79,13 @@ def test_a_line_is_looked_at_up_to_a_limit() -> None:
         {"odd"},
         {"end", "odd"},
     ] * 4
+
+
+def test_colours_are_not_part_of_a_line() -> None:
+    """What a terminal would not show is taken out first, one line or many."""
+    coloured = "\x1b[31mfail\x1b[0m code \x1b[1m4\x1b[0m2 at home"
+    assert ANCHORED.match(coloured) == {"start": {}, "named": {"code": "42", "place": "home"}}
+    assert ANCHORED.match_all(["quiet", coloured] * 20) == [{}, ANCHORED.match(coloured)] * 20
 
 
 def test_no_log_rules_match_nothing() -> None:
