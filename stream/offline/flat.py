@@ -114,6 +114,7 @@ class Flat:
         body = record[plan.body] if plan.body is not None else None
         body = body if isinstance(body, str) else None
         if like.name:
+            like.status, like.metric = _told(record, "status"), _told(record, "metric")
             return [_made(like, like.name, _read(record, (*plan.values, *plan.evals)), body)]
         step, evals = _read(record, plan.values), _read(record, plan.evals)
         found = [_made(like, events.STEP, step, None)] if step else []
@@ -140,6 +141,11 @@ def _own(point: Point, key: str, raw: Any) -> None:
 
 def _made(like: Point, name: str, values: dict[str, Value], body: str | None) -> Point:
     return msgspec.structs.replace(like, name=name, values=values, body=body)
+
+
+def _told(record: Mapping[str, Any], key: str) -> str | None:
+    raw = record.get(key)
+    return raw if isinstance(raw, str) else None
 
 
 def _number(raw: Any) -> float | None:

@@ -32,6 +32,8 @@ class Point(msgspec.Struct):
     severity: int = 0
     line: int = 0
     clock: str = ""
+    status: str | None = None
+    metric: str | None = None
     file: str = ""
     order: tuple[int, int] = (0, 0)
 

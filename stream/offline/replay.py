@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose.engine import Engine
@@ -41,19 +41,36 @@ class Finding:
         return data
 
 
+class Recording(Protocol):
+    """Points of one run (or several) in order. ``timed``: with times; ``lines`` were read of logs so far."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether its times are those of a clock."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines of logs were read, also those that no rule could match."""
+
+    def __iter__(self) -> Iterator[Point]:
+        """The points; once."""
+
+
 class Replay:
     """One group of files through an engine of its own. Iterate once; the totals are complete after that.
 
-    ``on_point`` is shown each point before the engine is; ``watch`` is the engine's.
+    ``on_point`` is shown each point before the engine is; ``watch`` is the engine's, and with it every line
+    of a log is looked at. ``recording``: read this instead of the group's files.
     """
 
     def __init__(
         self, group: Group, rules: RuleSet, *, run: str | None = None, experimental: bool = False,
-        watch: Watch | None = None,
+        watch: Watch | None = None, recording: Recording | None = None,
     ) -> None:  # fmt: skip
         self.group = group
         self.problems: list[OfflineError] = []
-        self._ordered = Ordered(group, self.problems.append, Sieve(rules.rules))
+        sieve = Sieve(rules.rules) if watch is None else None
+        self._ordered: Recording = recording or Ordered(group, self.problems.append, sieve)
         self.timed = self._ordered.timed
         self.skipped = Skipped()
         if not self.timed:
@@ -141,8 +158,9 @@ class Replay:
             values[LINE] = point.line
         time = point.time if self.timed and point.time is not None else self._next_time(point)
         return Event(
-            point.name, time, index, None, point.step, point.epoch, point.severity, point.body, values
-        )
+            point.name, time, index, None, point.step, point.epoch, point.severity, point.body, values,
+            status=point.status, metric=point.metric,
+        )  # fmt: skip
 
     def _next_time(self, point: Point) -> int:
         """Without times: a second for each step, a little for each point of it."""

@@ -1,0 +1,1 @@
+"""Why a rule did or did not fire."""

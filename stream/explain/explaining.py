@@ -1,0 +1,88 @@
+"""From a recording and a rule to the answer."""
+
+from __future__ import annotations
+
+from stream.diagnose import verdicts
+from stream.explain.answers import Answer, Explaining, Moment
+from stream.explain.causes import needed
+from stream.explain.probing import probed
+from stream.explain.watching import Tally, Watcher
+from stream.offline.asleep import asleep, names_of
+from stream.offline.errors import OfflineError
+from stream.offline.finding import Group
+from stream.offline.replay import Recording, Replay
+from stream.rulelang.model import Rule, RuleSet
+
+
+def explain(
+    group: Group, rules: RuleSet, rule: Rule, *, step: int | None = None, rank: int | None = None,
+    run: str | None = None, experimental: bool = False, recording: Recording | None = None,
+    problems: list[OfflineError] | None = None,
+) -> Answer:  # fmt: skip
+    """Why the rule did or did not fire in this run; what could not be read is added to ``problems``."""
+    told = probed(needed(rules, rule), rule)
+    watcher = Watcher(told, step, rank)
+    replay = Replay(group, told.rules, run=run, experimental=experimental, watch=watcher, recording=recording)
+    fired = [
+        one.diagnosis for one in replay if one.diagnosis.rule == rule.id and one.diagnosis.state == "firing"
+    ]
+    if problems is not None:
+        problems.extend(replay.problems)
+    logged = names_of(replay.totals.values())
+    explaining = Explaining(rule, watcher, logged, replay.timed)
+    moments = [explaining.moment(verdict) for verdict in watcher.at_step]
+    tally = watcher.tally
+    left_out = rule.id in replay.skipped.rules
+    active = experimental or rule.maturity == "stable"
+    sleeper = next((one for one in asleep(told.rules, logged, True) if one.rule == rule.id), None)
+    reason = "left out: it measures time, and this data has no times" if left_out else ""
+    nearest = explaining.moment(tally.nearest.verdict) if tally.nearest is not None else None
+    firings = [
+        {
+            "step": one.step,
+            "rank": one.rank,
+            "time": one.time if replay.timed else None,
+            "summary": one.summary,
+        }
+        for one in fired
+        if rank is None or one.rank == rank
+    ]
+    name = next(iter(replay.totals), group.run)
+    return Answer(
+        run=name, rule=rule.id, step=step,
+        summary=_summary(tally, len(firings), step, moments, bool(replay.totals)),
+        outcomes=dict(tally.outcomes), missing=dict(tally.missing), failed=dict(tally.failed.most_common()),
+        inhibited_by=dict(tally.inhibited_by), not_full=tally.not_full, firings=firings, nearest=nearest,
+        moments=moments, notes=explaining.notes(sleeper, reason, active),
+    )  # fmt: skip
+
+
+def _summary(tally: Tally, fired: int, step: int | None, moments: list[Moment], read: bool) -> str:
+    if not read:
+        return "nothing could be read"
+    if step is not None and not moments:
+        return f"the rule judged nothing at step {step}: no event of its kind came with that step"
+    if step is not None:
+        outcomes = ", ".join(dict.fromkeys(one.outcome for one in moments))
+        return f"at step {step}: {outcomes}"
+    if fired:
+        return f"it fired {fired} time{'s' * (fired > 1)}"
+    return f"it never fired: {_reason(tally)}"
+
+
+def _reason(tally: Tally) -> str:
+    """Why most of all."""
+    counts = tally.outcomes
+    if counts[verdicts.INHIBITED]:
+        return f"kept quiet by {', '.join(tally.inhibited_by)}"
+    if counts[verdicts.PENDING]:
+        return "the condition held, but not for long enough"
+    if counts[verdicts.NO_MATCH]:
+        return "the condition never held"
+    if counts[verdicts.WHERE] >= max(counts.values(), default=0) > 0:
+        return "`where` never held"
+    if counts[verdicts.MISSING]:
+        return f"no record carried {', '.join(f'`{name}`' for name in tally.missing)}"
+    if counts[verdicts.UNMATCHED]:
+        return "no line matched its patterns"
+    return "it had nothing to judge"

@@ -1,0 +1,192 @@
+"""The events of a run, rebuilt from history a page at a time: what the sink stored, in the order of time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from emitter.vocabulary import events
+from emitter.vocabulary.attributes import EPOCH, PHASE, SEQ, STEP
+from stream.explain.errors import NoRunError
+from stream.offline.numbers import value_of
+from stream.offline.points import Point
+from stream.rulelang.model import Rule, RuleSet
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+PAGE: Final = 50_000
+"""Rows asked for at once."""
+_DEVICE: Final = "hw.id"
+_NONE: Final = -1
+_LOOK_UP: Final = """
+SELECT run, run_name FROM train_runs_latest
+WHERE run = {run:String} OR run_name = {run:String}
+ORDER BY started DESC LIMIT 1
+"""
+_NAMES: Final = "SELECT DISTINCT run_name FROM train_runs_latest ORDER BY started DESC LIMIT 200"
+_WHO: Final = "toUnixTimestamp64Nano(time) AS at, attempt, rank, node, role, emitter, seq"
+_PAGED: Final = (
+    " FROM {table} WHERE run = {{run:String}} AND time >= fromUnixTimestamp64Nano({{since:Int64}})"
+    " ORDER BY time, emitter, seq LIMIT {page}"
+)
+
+Row = Sequence[Any]
+
+
+def find_run(client: Client, name: str) -> str:
+    """The id of the run of this id or name, the newest where several share it. Raises NoRunError."""
+    found = client.query(_LOOK_UP, parameters={"run": name}).result_rows
+    if found:
+        return str(found[0][0])
+    names = [str(row[0]) for row in client.query(_NAMES).result_rows if row[0]]
+    raise NoRunError(name, names)
+
+
+class History:
+    """One run as a recording: only the kinds of events that these rules look at."""
+
+    timed = True
+    lines = 0
+
+    def __init__(self, client: Client, run: str, rules: RuleSet, page: int = PAGE) -> None:
+        self._client = client
+        self._run = run
+        self._page = page
+        self._wanted = _wanted(rules.rules)
+
+    def __iter__(self) -> Iterator[Point]:
+        readers: Mapping[str, Callable[[], Iterator[Point]]] = {
+            events.STEP: lambda: self._scalars("train_steps", events.STEP),
+            events.EVAL: lambda: self._scalars("train_evals", events.EVAL),
+            events.RESOURCE: self._resources,
+            events.HEARTBEAT: self._heartbeats,
+        }
+        sources = [read() for event, read in readers.items() if event in self._wanted]
+        spans = sorted(self._wanted & set(events.SPANS))
+        sources += [self._spans(spans)] if spans else []
+        others = sorted(self._wanted - set(readers) - set(events.SPANS) - {events.METRIC})
+        sources += [self._logs([*others, events.LIFECYCLE])]
+        sources += [self._metrics()] if events.METRIC in self._wanted else []
+        return heapq.merge(*sources, key=lambda point: point.order)
+
+    def _scalars(self, table: str, event: str) -> Iterator[Point]:
+        rows = self._rows(
+            f"SELECT {_WHO}, step, name, value" + _PAGED.format(table=table, page=self._page), 0
+        )
+        for row, same in _records(rows, lambda row: row[:8]):
+            yield _point(event, row, row[7], {name: value for *_, name, value in same})
+
+    def _resources(self) -> Iterator[Point]:
+        rows = self._rows(
+            f"SELECT {_WHO}, device, name, value" + _PAGED.format(table="train_resources", page=self._page), 0
+        )
+        for row, same in _records(rows, lambda row: row[:8]):
+            values: dict[str, Any] = {name: value for *_, name, value in same}
+            yield _point(events.RESOURCE, row, _NONE, {**values, **({_DEVICE: row[7]} if row[7] else {})})
+
+    def _heartbeats(self) -> Iterator[Point]:
+        query = f"SELECT {_WHO}, step, phase, progress_age"
+        for row in self._rows(query + _PAGED.format(table="train_heartbeats", page=self._page), 0):
+            values = {PHASE: row[8]} | ({events.PROGRESS_AGE: row[9]} if row[9] is not None else {})
+            yield _point(events.HEARTBEAT, row, row[7], values)
+
+    def _logs(self, names: list[str]) -> Iterator[Point]:
+        query = (
+            "SELECT toUnixTimestamp64Nano(Timestamp) AS at, attempt, rank, node, role, emitter, seq,"
+            " EventName, SeverityNumber, Body, LogAttributes FROM otel_logs"
+            " WHERE run = {run:String} AND EventName IN {names:Array(String)}"
+            " AND Timestamp >= fromUnixTimestamp64Nano({since:Int64})"
+            f" ORDER BY Timestamp, emitter, seq LIMIT {self._page}"
+        )
+        for row in self._rows(query, 0, names=names):
+            attributes: Mapping[str, str] = row[10]
+            step = value_of(attributes.get(STEP))
+            values = {
+                name: value_of(text) for name, text in attributes.items() if name not in (SEQ, STEP, EPOCH)
+            }
+            number = int(step) if isinstance(step, (int, float)) else _NONE
+            point = _point(row[7], row, number, values)
+            point.severity, point.body = row[8], row[9]
+            yield point
+
+    def _spans(self, names: list[str]) -> Iterator[Point]:
+        query = (
+            "SELECT toUnixTimestamp64Nano(Timestamp) AS at, attempt, rank, node, role, emitter, SpanId,"
+            " SpanName, Duration, StatusCode, SpanAttributes FROM otel_traces"
+            " WHERE run = {run:String} AND SpanName IN {names:Array(String)}"
+            " AND Timestamp >= fromUnixTimestamp64Nano({since:Int64})"
+            f" ORDER BY Timestamp, emitter, SpanId LIMIT {self._page}"
+        )
+        for row in self._rows(query, 0, names=names):
+            values: dict[str, Any] = {name: value_of(text) for name, text in row[10].items()}
+            point = _point(row[7], row, _NONE, {**values, "duration": row[8] / 1e9})
+            point.status = {"Ok": "ok", "Error": "error"}.get(row[9])
+            yield point
+
+    def _metrics(self) -> Iterator[Point]:
+        query = f"SELECT {_WHO}, name, value, attributes"
+        for row in self._rows(query + _PAGED.format(table="train_metrics", page=self._page), 0):
+            if row[8] is None:
+                continue
+            point = _point(events.METRIC, row, _NONE, {**row[9], "value": row[8]})
+            point.metric = row[7]
+            yield point
+
+    def _rows(self, query: str, since: int, **parameters: Any) -> Iterator[Row]:
+        """All rows of a query by time, a page at a time; a page goes on where the last one's time began."""
+        skip: set[tuple[Any, ...]] = set()
+        while True:
+            asked = {"run": self._run, "since": since, **parameters}
+            page = self._client.query(query, parameters=asked).result_rows
+            yield from (row for row in page if _identity(row) not in skip)
+            if len(page) < self._page:
+                return
+            if page[-1][0] == since:
+                # More rows of one nanosecond than a page holds: what is left of them is passed by.
+                since += 1
+                skip = set()
+                continue
+            since = page[-1][0]
+            skip = {_identity(row) for row in page if row[0] == since}
+
+
+def _identity(row: Row) -> tuple[Any, ...]:
+    return tuple(str(cell) for cell in row)
+
+
+def _records(rows: Iterable[Row], key: Callable[[Row], Any]) -> Iterator[tuple[Row, list[Row]]]:
+    """Rows of one record that follow each other, with the first of them."""
+    open_ones: list[Row] = []
+    for row in rows:
+        if open_ones and key(row) != key(open_ones[0]):
+            yield open_ones[0], open_ones
+            open_ones = []
+        open_ones.append(row)
+    if open_ones:
+        yield open_ones[0], open_ones
+
+
+def _point(event: str, row: Row, step: int, values: dict[str, Any]) -> Point:
+    at, attempt, rank, node, role = row[:5]
+    epoch = values.pop("epoch", None)
+    point = Point(event, values, step if step != _NONE else None, time=at)
+    point.epoch = epoch if isinstance(epoch, float) else None
+    point.attempt, point.rank = attempt, rank if rank != _NONE else None
+    point.node, point.role = node or None, role or None
+    point.order = (attempt, at)
+    return point
+
+
+def _wanted(rules: Iterable[Rule]) -> set[str]:
+    """The events that these rules look at."""
+    found: set[str] = set()
+    for rule in rules:
+        found.add(rule.on)
+        found |= {spec.event for spec in (rule.program.windows if rule.program else ()) if spec.event}
+        if rule.absent is not None:
+            found |= {rule.absent.of, events.HEARTBEAT} | (
+                {rule.absent.after} if rule.absent.after else set()
+            )
+    return found
