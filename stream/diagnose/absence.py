@@ -48,13 +48,14 @@ class Listener:
 
     ``since``: from where the clock runs, None while it stands. ``mark``: from where the next gap is measured.
     ``waiting``: the starts (``after``) not answered yet. ``last``: the latest ``of``. ``beat``: the rank's
-    latest heartbeat. ``due``: when the tick clock will look at it, None where it will not. ``serial`` orders
-    the listeners.
+    latest heartbeat. ``inside``: the rank is in a phase whose time counts, as far as its heartbeats say.
+    ``by_clock``: the clock decides, for heartbeats are absent. ``due``: when the tick clock will look at it,
+    None where it will not. ``serial`` orders the listeners.
     """
 
     __slots__ = (
-        "absent", "beat", "diagnosis", "due", "emitter", "floor_ns", "gaps", "held", "key", "last", "live",
-        "mark", "resource", "rule", "serial", "since", "waiting",
+        "absent", "beat", "by_clock", "diagnosis", "due", "emitter", "floor_ns", "gaps", "held", "inside",
+        "key", "last", "live", "mark", "resource", "rule", "serial", "since", "waiting",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, absent: Absent, key: Key, serial: int) -> None:
@@ -63,6 +64,7 @@ class Listener:
         self.key = key
         self.serial = serial
         self.floor_ns = int(absent.for_s * 1e9)
+        self.by_clock = absent.of == words.HEARTBEAT
         self.emitter = ""
         self.resource: Resource | None = None
         self.due: int | None = None
@@ -79,11 +81,7 @@ class Listener:
         self.mark: Since | None = None
         self.waiting: deque[Since] = deque(maxlen=PENDING)
         self.beat: Event | None = None
-
-    @property
-    def by_clock(self) -> bool:
-        """Whether the clock decides: the absence of heartbeats."""
-        return self.absent.of == words.HEARTBEAT
+        self.inside = True
 
     @property
     def longest_ns(self) -> int:
@@ -102,18 +100,13 @@ class Listener:
         """When the absence becomes too long, None while the clock stands."""
         return None if self.since is None else self.since.time + self.limit_ns
 
-    @property
-    def inside(self) -> bool:
-        """Whether the rank is in a phase whose time counts, as far as its heartbeats say."""
-        phases = self.absent.phases
-        return not phases or self.beat is None or self.beat.values.get(attributes.PHASE) in phases
-
     def take(self, event: Event, now: int | None) -> None:
         """What was waited for came. Its clock may be behind ours: for heartbeats the later one counts."""
         self.live = True
-        came = since(event, event.time if event.end is None else event.end)
+        end = event.end
+        came = since(event, event.time if end is None else end)
         if self.by_clock:
-            self.beat = event
+            self._meet(event)
             came.time = max(came.time, now or 0)
         if self.absent.after is not None:
             self._answer(came)
@@ -134,7 +127,7 @@ class Listener:
     def hear(self, beat: Event) -> None:
         """A heartbeat: the rank lives. Time outside the rule's phases starts the clock anew."""
         self.live = True
-        self.beat = beat
+        self._meet(beat)
         if not self.inside:
             self.since = self.mark = None
         elif self.overtaken(beat):
@@ -198,17 +191,27 @@ class Listener:
         self.gaps.extend(gaps)
         self.last, self.since, self.mark = (None if one is None else Since(*one) for one in times)
         self.waiting.extend(Since(*one) for one in waiting)
-        self.beat = None if beat is None else load_event(beat)
+        if beat is not None:
+            self._meet(load_event(beat))
 
     def _armed(self) -> bool:
         """Whether anything is waited for: a start without its end, or the next of at least two."""
         return bool(self.waiting) if self.absent.after is not None else len(self.gaps) > 0
 
+    def _meet(self, beat: Event) -> None:
+        phases = self.absent.phases
+        self.beat = beat
+        self.inside = not phases or beat.values.get(attributes.PHASE) in phases
+
     def _repeat(self, came: Since) -> None:
-        if self.mark is not None and came.time > self.mark.time:
-            self.gaps.append(came.time - self.mark.time)
-        self.mark = came if self.inside else None
-        self.since = came if self.inside and (self.by_clock or self.gaps) else None
+        mark, gaps = self.mark, self.gaps
+        if mark is not None and came.time > mark.time:
+            gaps.append(came.time - mark.time)
+        if self.inside:
+            self.mark = came
+            self.since = came if gaps or self.by_clock else None
+        else:
+            self.mark = self.since = None
 
     def _answer(self, came: Since) -> None:
         """All starts up to this end are answered."""

@@ -13,8 +13,8 @@ from stream.diagnose.lane import Lane, Member
 from stream.diagnose.latest import Latest
 from stream.diagnose.peers import Crowd
 from stream.diagnose.plans import Plan
-from stream.diagnose.reading import Groups
-from stream.diagnose.runs import NO_GROUPS, Emitter, Run
+from stream.diagnose.reading import NO_GROUPS, Groups
+from stream.diagnose.runs import Emitter, Run
 from stream.diagnose.series import Series
 from stream.events import Event, Resource
 from stream.rulelang.model import PeerSpec

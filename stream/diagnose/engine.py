@@ -176,8 +176,8 @@ class Engine:
         run.positions[place] = batch.source.last
         run.seen = self.clock.now
         known: dict[int, Emitter | None] = {}
+        self.counts.events += len(batch.events)
         for event in batch.events:
-            self.counts.events += 1
             emitter = known.get(event.resource)
             if emitter is None or not emitter.live:
                 emitter = known[event.resource] = self._emitter(
@@ -212,7 +212,7 @@ class Engine:
         if seq is None:
             self._take(run, emitter, event, out)
             return
-        if seq == order.expected and not order.holding:
+        if seq == order.expected and not order.held:
             order.expected += 1
             self._take(run, emitter, event, out)
             return
@@ -264,7 +264,7 @@ class Engine:
 
     def _account(self, run: Run, emitter: Emitter, lost: int) -> None:
         self.counts.lost += lost
-        if emitter.order.holding:
+        if emitter.order.held:
             run.holding[emitter.key] = emitter
         else:
             run.holding.pop(emitter.key, None)

@@ -17,10 +17,12 @@ from stream.diagnose.echoes import echo_of
 from stream.diagnose.logmatch import LogMatcher, Matches
 from stream.diagnose.plans import DIAGNOSIS, Plan, Plans
 from stream.diagnose.publishing import NO_VALUES, Publisher
-from stream.diagnose.reading import Groups
+from stream.diagnose.reading import NO_GROUPS, Groups
 from stream.diagnose.routing import Routing
-from stream.diagnose.runs import NO_GROUPS, Emitter, Route, Run
+from stream.diagnose.runs import Emitter, Route, Run
 from stream.diagnose.series import TEXT_LIMIT, Series, first
+from stream.diagnose.sheets import ABSENT
+from stream.diagnose.tracks import Track
 from stream.diagnose.verdicts import Outcome
 from stream.diagnose.watching import Watching
 from stream.diagnose.watermark import ENDLESS, NEVER
@@ -49,7 +51,7 @@ class Judge:
 
         With several emitters, rules over several ranks are left out: those meet in the lanes of the run.
         """
-        whole = route = self.route(run, emitter, event)
+        whole = route = emitter.routes.get((event.name, *event.values)) or self.route(run, emitter, event)
         apart = route.single is not None and not run.meeting.alone and event.name != DIAGNOSIS
         if apart and route.single is not None:
             route = route.single
@@ -61,13 +63,39 @@ class Judge:
                 matches = self._logs.match(event.body or "")
             self._line(run, emitter, route, event, matches, out)
         else:
-            for plan, series in route.series:
-                self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
+            self._pass(run, emitter, route, event, out)
         if apart:
             self._put(run, emitter, whole, event, matches)
         if route.missing and self._watching is not None:
             for plan, name in route.missing:
                 self._watching.no_sample(plan, emitter, event, verdicts.MISSING, name)
+
+    def _pass(self, run: Run, emitter: Emitter, route: Route, event: Event, out: list[Diagnosis]) -> None:
+        """An event passes the rules of its route. The usual sample, calm before and now, stays in here."""
+        if self._watching is not None:
+            for plan, series in route.series:
+                self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
+            return
+        track = route.track or Track(route.series, event.values.keys())
+        route.track = track
+        if not track.stops:
+            return
+        sheet, holes = track.sheet.read(event, emitter.resource)
+        time_ns = event.time
+        for plan, series, pick, where, when, windows, timed, peers, own in track.stops:
+            if pick is None or series is None:
+                self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
+                continue
+            slots = pick(sheet)
+            if (holes and ABSENT in slots) or (where is not None and not where(slots)):
+                continue
+            for window in timed:
+                window.expire(time_ns)
+            if series.first is not None or when(slots, windows, peers):
+                self._judged(run, emitter, series, event, slots, peers, out)
+                continue
+            for push, source in own:
+                push(time_ns, source(slots, windows))
 
     def route(self, run: Run, emitter: Emitter, event: Event) -> Route:
         """Where events of this emitter that look like this one go."""
@@ -121,7 +149,7 @@ class Judge:
         peers: Sequence[Any],
         out: list[Diagnosis],
     ) -> None:
-        """Judge one event by one rule: the only place where samples are judged."""
+        """Judge one event by one rule."""
         plan = series.plan
         program = plan.program
         slots = plan.read(event, emitter.resource, groups)
@@ -129,12 +157,19 @@ class Judge:
             if self._watching is not None:
                 self._watching.unread(series, emitter, event, slots)
             return
+        if plan.timed:
+            for window in series.windows:
+                window.expire(event.time)
+        self._judged(run, emitter, series, event, slots, peers, out)
+
+    def _judged(
+        self, run: Run, emitter: Emitter, series: Series, event: Event, slots: Sequence[Any],
+        peers: Sequence[Any], out: list[Diagnosis],
+    ) -> None:  # fmt: skip
+        """A sample of a rule: whether it matches, what opens or ends with it, what is learnt from it."""
+        plan, program, windows = series.plan, series.plan.program, series.windows
         if series.open and plan.quiet and event.time > series.last_match + plan.keep_ns:
             self._grow_quiet(run, series, out)
-        windows = series.windows
-        if plan.timed:
-            for window in windows:
-                window.expire(event.time)
         series.slots = slots
         series.peers = peers
         seen = self._watching.look(series, emitter, event) if self._watching is not None else None

@@ -41,15 +41,17 @@ class Listening:
 
     def hear(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
         """An event that somebody listens for."""
-        if emitter.listeners is None:
-            emitter.listeners = [self._listener(run, emitter, *pair) for pair in self.rules.values()]
-        for listener in emitter.listeners:
+        name = event.name
+        listeners = emitter.listeners.get(name)
+        if listeners is None:
+            listeners = emitter.listeners[name] = self._listeners(run, emitter, name)
+        for listener in listeners:
             absent = listener.absent
-            if event.name == absent.of:
+            if name == absent.of:
                 self._came(run, emitter, listener, event, out)
-            elif event.name == absent.after:
+            elif name == absent.after:
                 listener.start(event)
-            elif event.name == words.HEARTBEAT:
+            else:
                 self._beat(run, listener, event, out)
 
     def tick(self, out: list[Diagnosis]) -> None:
@@ -93,8 +95,9 @@ class Listening:
     ) -> None:
         listener.emitter, listener.resource = emitter.key, emitter.resource
         listener.take(event, self._clock.now)
-        end = event.time if event.end is None else event.end
-        self._resolve(run, listener, end, transitions.RETURNED, event, out)
+        if listener.diagnosis is not None or listener.held is not None:
+            end = event.time if event.end is None else event.end
+            self._resolve(run, listener, end, transitions.RETURNED, event, out)
         if listener.by_clock:
             self._plan(listener, run)
 
@@ -108,6 +111,11 @@ class Listening:
             self._fire(run, listener, out)
         elif self._watching is not None:
             self._watching.listened(listener, event.time, (verdicts.NO_MATCH, ""))
+
+    def _listeners(self, run: Run, emitter: Emitter, name: str) -> list[Listener]:
+        """Who listens for events of this name of an emitter."""
+        pairs = [pair for pair in self.rules.values() if name in _names(pair[1])]
+        return [self._listener(run, emitter, *pair) for pair in pairs]
 
     def _listener(self, run: Run, emitter: Emitter, rule: Rule, absent: Absent) -> Listener:
         key = KeyReader(rule).of_resource(emitter.resource)

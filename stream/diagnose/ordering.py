@@ -18,45 +18,43 @@ LATE: Final = "late"
 
 
 class SeqOrder:
-    """The order of one emitter. ``expected`` is the next sequence number; ``lost`` counts given-up ones."""
+    """The order of one emitter.
 
-    __slots__ = ("_declared_lost", "_held", "_skipped", "expected", "lost")
+    ``expected`` is the next sequence number, ``held`` waits behind a gap, ``lost`` counts numbers given up.
+    """
+
+    __slots__ = ("_declared_lost", "_skipped", "expected", "held", "lost")
 
     def __init__(self) -> None:
         self.expected = 0
         self.lost = 0
-        self._held: dict[int, tuple[Event, int | None]] = {}
+        self.held: dict[int, tuple[Event, int | None]] = {}
         self._skipped: dict[int, None] = {}
         self._declared_lost = 0
-
-    @property
-    def holding(self) -> bool:
-        """Whether events wait behind a gap."""
-        return bool(self._held)
 
     def refused(self, seq: int) -> str | None:
         """Why this number is not taken: DUPLICATE, or LATE when its gap was given up; None if it is."""
         if seq in self._skipped:
             del self._skipped[seq]
             return LATE
-        return DUPLICATE if seq < self.expected or seq in self._held else None
+        return DUPLICATE if seq < self.expected or seq in self.held else None
 
     def take(self, event: Event, seq: int, now: int | None) -> Iterator[Event]:
         """Accept an event that is not refused, read at this clock; the events that are in order now."""
-        self._held[seq] = (event, now)
+        self.held[seq] = (event, now)
         if event.name == words.EMITTER_REPORT:
             self._declare(event, seq)
-        if len(self._held) > MAX_HELD:
+        if len(self.held) > MAX_HELD:
             self._skip_gap()
         yield from self._ready()
 
     def release(self, now: int, grace_ns: int) -> Iterator[Event]:
         """Give up every gap in front of an event that has waited for the grace; what is in order then."""
-        while self._held:
-            first = min(self._held)
-            event, since = self._held[first]
+        while self.held:
+            first = min(self.held)
+            event, since = self.held[first]
             if since is None:
-                self._held[first] = (event, now)
+                self.held[first] = (event, now)
                 return
             if since > now - grace_ns:
                 return
@@ -65,23 +63,23 @@ class SeqOrder:
 
     def drain(self) -> Iterator[Event]:
         """Give up every gap: nothing more comes."""
-        while self._held:
+        while self.held:
             self._skip_gap()
             yield from self._ready()
 
     def save(self) -> list[Any]:
         """Plain data that ``load`` reads."""
-        held = [[seq, save_struct(event), since] for seq, (event, since) in self._held.items()]
+        held = [[seq, save_struct(event), since] for seq, (event, since) in self.held.items()]
         return [self.expected, self.lost, held, list(self._skipped), self._declared_lost]
 
     def load(self, saved: list[Any]) -> None:
         """Become what ``save`` gave."""
         self.expected, self.lost, held, skipped, self._declared_lost = saved
-        self._held = {seq: (load_event(event), since) for seq, event, since in held}
+        self.held = {seq: (load_event(event), since) for seq, event, since in held}
         self._skipped = dict.fromkeys(skipped)
 
     def _ready(self) -> Iterator[Event]:
-        while (held := self._held.pop(self.expected, None)) is not None:
+        while (held := self.held.pop(self.expected, None)) is not None:
             self.expected += 1
             yield held[0]
 
@@ -90,21 +88,21 @@ class SeqOrder:
         for name, count in report.values.items():
             if name.startswith(words.LOST_PREFIX) and isinstance(count, (int, float)) and 0 < count < 1e15:
                 self._declared_lost += int(count)
-        missing = seq - self.expected - sum(number < seq for number in self._held)
+        missing = seq - self.expected - sum(number < seq for number in self.held)
         if 0 < missing <= self._declared_lost:
             self._declared_lost -= missing
             self._close(seq)
 
     def _close(self, seq: int) -> None:
         """Close every gap below ``seq``: what waited there moves up to it, in order."""
-        below = sorted(number for number in self._held if number < seq)
-        moved = [self._held.pop(number) for number in below]
+        below = sorted(number for number in self.held if number < seq)
+        moved = [self.held.pop(number) for number in below]
         self.lost += seq - self.expected - len(moved)
         self.expected = seq - len(moved)
-        self._held.update(zip(range(self.expected, seq), moved, strict=True))
+        self.held.update(zip(range(self.expected, seq), moved, strict=True))
 
     def _skip_gap(self) -> None:
-        first = min(self._held)
+        first = min(self.held)
         gap = range(self.expected, first)
         self.lost += len(gap)
         for number in gap[-MAX_REMEMBERED:]:

@@ -10,6 +10,7 @@ from stream.rulelang.model import Slot
 from stream.rulelang.numbers import as_float
 
 Groups = Mapping[str, str]
+NO_GROUPS: Final[Groups] = {}
 Read = Callable[[Event, Resource, Groups], "list[Any] | None"]
 
 
@@ -18,15 +19,15 @@ def reader(slots: Sequence[Slot]) -> Read:
     if all(slot.place == "value" and slot.kind == "number" and not slot.optional for slot in slots):
         return _numbers(tuple(slot.name for slot in slots))
     plans = tuple(
-        (slot.place, slot.name, _CONVERT[slot.kind], slot.optional, _MISSING[slot.kind]) for slot in slots
+        (slot.place, slot.name, CONVERT[slot.kind], slot.optional, MISSING[slot.kind]) for slot in slots
     )
 
     def read(event: Event, resource: Resource, groups: Groups) -> list[Any] | None:
         found = []
         values = event.values
         for place, name, convert, optional, missing in plans:
-            raw = values.get(name) if place == "value" else _raw(place, name, event, resource, groups)
-            value = convert(raw)
+            given = values.get(name) if place == "value" else raw(place, name, event, resource, groups)
+            value = convert(given)
             if value is None:
                 if not optional:
                     return None
@@ -55,7 +56,8 @@ def _numbers(names: tuple[str, ...]) -> Read:
     return read
 
 
-def _raw(place: str, name: str, event: Event, resource: Resource, groups: Groups) -> Any:
+def raw(place: str, name: str, event: Event, resource: Resource, groups: Groups) -> Any:
+    """What stands in a place besides the event's values."""
     if place == "group":
         return groups.get(name)
     return getattr(event if place == "event" else resource, name)
@@ -69,8 +71,8 @@ def _has(value: Any) -> bool:
     return value is not None
 
 
-_CONVERT: Final[Mapping[str, Callable[[Any], Any]]] = {"number": as_float, "text": _text, "has": _has}
+CONVERT: Final[Mapping[str, Callable[[Any], Any]]] = {"number": as_float, "text": _text, "has": _has}
 NO_NUMBER: Final = float("nan")
 """The very object that stands for an optional number that is not there."""
 
-_MISSING: Final[Mapping[str, Any]] = {"number": NO_NUMBER, "text": "", "has": False}
+MISSING: Final[Mapping[str, Any]] = {"number": NO_NUMBER, "text": "", "has": False}

@@ -10,16 +10,15 @@ from stream.diagnose.meeting import Meeting
 from stream.diagnose.meeting_saved import save_meeting
 from stream.diagnose.ordering import SeqOrder
 from stream.diagnose.plans import Feeder, Plan
-from stream.diagnose.reading import Groups
+from stream.diagnose.reading import NO_GROUPS
 from stream.diagnose.saved import save_struct
 from stream.diagnose.series import Key, Series
+from stream.diagnose.tracks import Track
 from stream.events import Event, Resource
 from stream.rulelang.windows import Window
 
 MAX_ROUTES: Final = 256
 """Combinations of names of values that one emitter's routes are kept for."""
-
-NO_GROUPS: Final[Groups] = {}
 
 
 class Feed:
@@ -43,16 +42,18 @@ class Route:
 
     ``series`` has a plan's series, or None where the event itself says which. ``missing`` is filled only
     for a watched engine: plans on this event that lack a value, and its name. ``single``: the same without
-    rules over several ranks, None where there are none.
+    rules over several ranks, None where there are none. ``track`` is made of ``series`` when the first
+    event comes.
     """
 
-    __slots__ = ("feeds", "missing", "series", "single")
+    __slots__ = ("feeds", "missing", "series", "single", "track")
 
     def __init__(self) -> None:
         self.feeds: list[tuple[Plan, Feed]] = []
         self.series: list[tuple[Plan, Series | None]] = []
         self.missing: list[tuple[Plan, str]] = []
         self.single: Route | None = None
+        self.track: Track | None = None
 
 
 class Emitter:
@@ -65,7 +66,7 @@ class Emitter:
         self.resource = resource
         self.order = SeqOrder()
         self.routes: dict[tuple[str, ...], Route] = {}
-        self.listeners: list[Listener] | None = None
+        self.listeners: dict[str, list[Listener]] = {}
         self.live = True
 
     def save(self) -> list[Any]:

@@ -94,15 +94,13 @@ class Series:
         self.diagnosis = None
 
     def learn(self, time_ns: int) -> None:
-        """Take the present sample into the windows: every source looks at the past, then all are filled."""
-        slots, windows, own = self.slots, self.windows, self.own
-        if len(own) == 1:
-            window, source = own[0]
+        """Take the present sample into the windows.
+
+        A window computed from others comes after them, so backwards every source sees the past.
+        """
+        slots, windows = self.slots, self.windows
+        for window, source in reversed(self.own):
             window.push(time_ns, source(slots, windows))
-            return
-        values = [source(slots, windows) for _, source in own]
-        for (window, _), value in zip(own, values, strict=True):
-            window.push(time_ns, value)
 
     def save(self) -> list[Any]:
         """Plain data that ``load`` reads, its own windows with it; what it is a series of comes first."""

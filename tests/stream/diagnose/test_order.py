@@ -117,7 +117,7 @@ def test_any_order_becomes_the_order(order: list[int], again: list[int]) -> None
         if queue.refused(number) is None:
             out.extend(event.seq for event in queue.take(_step(number), number, None))
     assert out == list(range(12))
-    assert not queue.holding
+    assert not queue.held
 
 
 @pytest.mark.parametrize("grace", [0, 1])

@@ -1,0 +1,75 @@
+"""Sheets: everything the rules on one kind of event read of it, read once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+from stream.diagnose.reading import CONVERT, MISSING, NO_GROUPS, raw
+from stream.diagnose.unknown import UNKNOWN
+from stream.events import Event, Resource
+from stream.rulelang.model import Slot
+from stream.rulelang.numbers import as_float
+
+ABSENT: Final = object()
+"""Stands in a sheet for what an event does not have; a rule that needs it has no sample."""
+_FLOATS: Final = {float}
+
+Pick = Callable[[list[Any]], Sequence[Any]]
+
+
+class Sheet:
+    """The slots of several rules, for events that have just these ``names`` of values."""
+
+    __slots__ = ("_constants", "_names", "_others", "_places", "_stands")
+
+    def __init__(self, slots: Iterable[Slot], names: Collection[str]) -> None:
+        kinds: dict[bool | None, list[Slot]] = {True: [], None: [], False: []}
+        for slot in dict.fromkeys(slots):
+            here = slot.place != "value" or slot.name in names
+            kinds[None if not here else slot.place == "value" and slot.kind == "number"].append(slot)
+        numbers, constants, others = kinds[True], kinds[None], kinds[False]
+        self._places = {slot: place for place, slot in enumerate([*numbers, *constants, *others])}
+        self._names = tuple(slot.name for slot in numbers)
+        self._stands = tuple(_stand_in(slot) for slot in numbers)
+        self._constants = [_stand_in(slot) for slot in constants]
+        self._others = tuple((slot.place, slot.name, CONVERT[slot.kind], _stand_in(slot)) for slot in others)
+
+    def pick(self, slots: Sequence[Slot]) -> Pick:
+        """A function that takes these slots from what ``read`` gave."""
+        places = [self._places[slot] for slot in slots]
+        first = places[0] if places else 0
+        if places == list(range(first, first + len(places))):
+            return itemgetter(slice(first, first + len(places)))
+        return itemgetter(*places)
+
+    def ahead(self) -> list[Any]:
+        """What ``read`` will give, with UNKNOWN for all that depends on the event."""
+        found = [UNKNOWN] * len(self._places)
+        begin = len(self._names)
+        found[begin : begin + len(self._constants)] = self._constants
+        return found
+
+    def read(self, event: Event, resource: Resource) -> tuple[list[Any], bool]:
+        """The value of every slot, and whether one is ABSENT."""
+        values = event.values
+        found: list[Any] = [values[name] for name in self._names]
+        if set(map(type, found)) != _FLOATS:
+            self._convert(found)
+        found += self._constants
+        for place, name, convert, stand_in in self._others:
+            value = convert(
+                values.get(name) if place == "value" else raw(place, name, event, resource, NO_GROUPS)
+            )
+            found.append(stand_in if value is None else value)
+        return found, ABSENT in found
+
+    def _convert(self, found: list[Any]) -> None:
+        for place, value in enumerate(found):
+            number = as_float(value)
+            found[place] = self._stands[place] if number is None else number
+
+
+def _stand_in(slot: Slot) -> Any:
+    return MISSING[slot.kind] if slot.optional else ABSENT
