@@ -63,7 +63,8 @@ def test_zscore_is_made_of_mean_and_std() -> None:
 def test_a_join_reads_the_other_event() -> None:
     """A window fed by it, with slots of its own."""
     program = _program(
-        "with:\n  train: last(train.step.loss)\n  slow: max(train.step.step_time + train.step.data_time, last=9)\n"
+        "with:\n  train: last(train.step.loss)\n"
+        "  slow: max(train.step.step_time + train.step.data_time, last=9)\n"
         "let: {gap: eval_loss - train}\nwhen: gap > slow",
         on="train.eval",
         summary="{train} {gap}",
