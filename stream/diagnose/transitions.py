@@ -94,5 +94,5 @@ def _shown(rule: Rule, event: Event, resource: Resource, evidence: Mapping[str, 
     return {
         **rule.params, **evidence, "run": resource.run, "run_name": resource.run_name,
         "attempt": resource.attempt, "rank": resource.rank, "node": resource.node, "role": resource.role,
-        "step": event.step, "epoch": event.epoch, "severity": event.severity,
+        "step": event.step, "epoch": event.epoch,
     }  # fmt: skip

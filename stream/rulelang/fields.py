@@ -131,8 +131,8 @@ EVENTS: Final[Mapping[str, Mapping[str, Field]]] = {
 """The events rules may run on, with the names each offers."""
 
 # Names a summary may show besides fields, params and let values.
-SHOWN: Final = frozenset({"run", "run_name", "attempt", "rank", "node", "role", "step", "epoch", "line"})
-RESERVED: Final = frozenset({"since_step", "reason", "text", "silent", *SHOWN})
+SHOWN: Final = frozenset({"run", "run_name", "attempt", "rank", "node", "role", "step", "epoch"})
+RESERVED: Final = frozenset({"since_step", "reason", "text", "silent", "line", *SHOWN})
 
 
 def find(event: str, name: str) -> Field | None:

@@ -1,4 +1,4 @@
-"""The fine print of the language (docs/rules.md, "What exactly happens"): each sentence is a rule with samples."""
+"""The fine print of the language (docs/rules.md, "What exactly happens"): each sentence with samples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textwrap import indent
 
 import pytest
 
-from stream.diagnose.samples import run_samples
+from stream.diagnose.samples import run_sample, run_samples
 from stream.offline.textnumbers import LineNumbers
 from stream.rulelang import RuleErrors, RuleSet, load_text, series
 
@@ -275,6 +275,15 @@ def test_rules_of_rules_see_transitions() -> None:
         'series: {train.step.grad_norm: "1 20 1"}, expect: [{step: 1}]',
         others=(CAUSE,),
     )
+
+
+def test_a_summary_shows_the_texts_of_a_diagnosis() -> None:
+    """Also those that events have under the same name, such as the severity."""
+    echo = "id: echo\non: diagnosis\nsummary: '{rule} is {severity}'\nwhen: state == 'firing'\n"
+    sample = "tests: [{name: a, series: {train.step.grad_norm: 20}, expect: [{step: 0}]}]\n"
+    rules = _rules(CAUSE + "severity: critical\n", echo + sample)
+    rule = rules.rules[-1]
+    assert [one.summary for one in run_sample(rules, rule, rule.tests[0])] == ["cause is critical"]
 
 
 def test_nothing_is_absent_before_the_second_of_its_kind() -> None:
