@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from stream.diagnose.batches import batches
 from stream.diagnose.engine import Engine
 from stream.diagnose.samples import run_samples
@@ -21,25 +23,36 @@ def test_a_sample_that_does_as_it_says_passes() -> None:
     assert _failures("- {name: a, series: {loss: '1x3 20x2 1'}, every: 10s, expect: [{at: 40s}]}") == []
 
 
-def test_a_sample_that_does_otherwise_is_told() -> None:
-    """What was expected and what came, with the place of the sample."""
-    assert _failures("- {name: a, series: {loss: '1x3 20x2 1'}, expect: [{step: 3}]}") == [
-        'test.yaml:9:3: rule "large", sample "a": expected it to fire at step 3, got step 4'.replace(
-            "9:3", "9"
-        )
-    ]
-    assert (
-        "expected it to fire at no place, got step 0"
-        in _failures("- {name: a, series: {loss: 20}, expect: []}")[0]
-    )
-    assert (
-        "expected it to fire at step 1, got no place"
-        in _failures("- {name: a, series: {loss: 2}, expect: [{step: 1}]}")[0]
-    )
-    assert (
-        "expected it to resolve at no place, got step 1"
-        in _failures("- {name: a, series: {loss: '20 1'}, expect: [{step: 0}], resolved: []}")[0]
-    )
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        (
+            "{name: a, series: {loss: '1x3 20x2 1'}, expect: [{step: 3}]}",
+            "expected it to fire at step 3, got step 4; at step 3: no match, loss 1",
+        ),
+        ("{name: a, series: {loss: 20}, expect: []}", "expected it to fire at no place, got step 0"),
+        (
+            "{name: a, series: {loss: 2}, expect: [{step: 1}]}",
+            "expected it to fire at step 1, got no place; nothing was judged at step 1",
+        ),
+        (
+            "{name: a, series: {loss: '20 1'}, expect: [{step: 0}], resolved: []}",
+            "expected it to resolve at no place, got step 1",
+        ),
+        (
+            "{name: a, series: {loss: 20}, every: 10s, expect: [{at: 20s}]}",
+            "expected it to fire at 20s, got 0s; nothing was judged at 20s",
+        ),
+        (
+            "{name: a, ranks: {0-1: {loss: 1}, 2: {loss: 20}}, expect: [{step: 0, rank: 1}]}",
+            "expected it to fire at step 0 of rank 1, got step 0 of rank 2; "
+            "at step 0 of rank 1: no match, loss 1",
+        ),
+    ],
+)
+def test_a_sample_that_does_otherwise_is_told(sample: str, message: str) -> None:
+    """What was expected and what came, what the rule saw where it should have fired, with the place."""
+    assert _failures(f"- {sample}") == [f'test.yaml:9: rule "large", sample "a": {message}']
 
 
 def test_a_sample_runs_with_the_causes_of_its_rule() -> None:
