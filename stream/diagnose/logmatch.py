@@ -49,10 +49,10 @@ class LogMatcher:
             return _NOTHING
         compiled = self._compiled
         encoded = _plain(line)[:MAX_LINE].encode("utf-8", "replace")
-        if compiled.joined is not None and not compiled.joined.Match(encoded):
+        if compiled.joined is not None and not compiled.joined.hits(encoded):
             return _NOTHING
-        hits = compiled.all.Match(encoded)
-        return _named(compiled.owners, encoded, sorted(hits)) if hits else _NOTHING
+        hits = compiled.all.hits(encoded)
+        return _named(compiled.owners, encoded, hits) if hits else _NOTHING
 
     def match_all(self, lines: Sequence[str]) -> list[Matches]:
         """What ``match`` gives for each of these lines, faster."""
@@ -71,7 +71,7 @@ class LogMatcher:
             return True
         joined = self._compiled.joined
         text = _plain("\n".join(lines)).encode("utf-8", "replace")
-        return joined is not None and not joined.Match(text)
+        return joined is not None and not joined.hits(text)
 
 
 def _plain(text: str) -> str:
@@ -98,8 +98,8 @@ class _Compiled:
     """``all``: every pattern, for one line. ``joined``: those of ``match``, for lines joined by newlines."""
 
     owners: tuple[_Owner, ...]
-    all: Any
-    joined: Any
+    all: _Set
+    joined: _Set | None
 
 
 @lru_cache(maxsize=8)
@@ -112,16 +112,37 @@ def _compiled(logs: tuple[tuple[str, LogMatch], ...]) -> _Compiled:
     ]
     wanted = [owner.text for owner in owners if not owner.unless]
     joinable = not any(_WHOLE_TEXT.search(text) for text in wanted)
-    joined = _set([f"(?m:{text})" for text in wanted]) if joinable else None
-    return _Compiled(tuple(owners), _set([owner.text for owner in owners]), joined)
+    joined = _Set([f"(?m:{text})" for text in wanted]) if joinable else None
+    return _Compiled(tuple(owners), _Set([owner.text for owner in owners]), joined)
 
 
-def _set(patterns: Sequence[str]) -> Any:
+class _Set:
+    """Patterns looked for in one pass, or in a few where there are too many for one."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._parts = list(_sets(patterns, 0))
+
+    def hits(self, encoded: bytes) -> list[int]:
+        """The patterns that match, in their order."""
+        found: list[int] = []
+        for first, part in self._parts:
+            found += sorted(first + hit for hit in part.Match(encoded) or ())
+        return found
+
+
+def _sets(patterns: Sequence[str], first: int) -> Iterator[tuple[int, Any]]:
     found = re2.Set.SearchSet(options(_SET_MEMORY))
     for pattern in patterns:
         found.Add(pattern)
-    found.Compile()
-    return found
+    try:
+        found.Compile()
+    except re2.error:
+        # Any one pattern fits: it was compiled alone, in less memory, when its rule was read.
+        middle = len(patterns) // 2
+        yield from _sets(patterns[:middle], first)
+        yield from _sets(patterns[middle:], first + middle)
+    else:
+        yield first, found
 
 
 def _named(owners: Sequence[_Owner], encoded: bytes, hits: list[int]) -> Matches:

@@ -13,6 +13,8 @@ from stream.rulelang.reader import Reader
 from stream.rulelang.tree import Scalar
 
 MAX_PATTERN: Final = 2000
+MAX_PROGRAM: Final = 4000
+"""States of one compiled pattern: all of them run over every line together."""
 
 
 def options(memory: int = 8 << 20) -> Any:
@@ -46,9 +48,17 @@ def _groups(reader: Reader, pattern: Scalar) -> list[str]:
         )
         return []
     try:
-        return list(re2.compile(pattern.text, options()).groupindex)
+        compiled = re2.compile(pattern.text, options())
     except re2.error as error:
         text = error.args[0]
         shown = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
         reader.fail(pattern, f"not a regular expression that RE2 knows: {shown}")
         return []
+    if compiled.programsize > MAX_PROGRAM:
+        reader.fail(
+            pattern,
+            f"expected a pattern of at most {MAX_PROGRAM:,} states, got {compiled.programsize:,}; "
+            "counted repetitions such as .{0,200} cost the most",
+        )
+        return []
+    return list(compiled.groupindex)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.diagnose import logmatch
 from stream.diagnose.logmatch import MAX_LINE, LogMatcher
 from stream.rulelang import load_text
 
@@ -92,6 +93,14 @@ def test_no_log_rules_match_nothing() -> None:
     """A set without log rules has nothing to say."""
     matcher = LogMatcher(())
     assert (matcher.match("x"), matcher.match_all(["x", "y"])) == ({}, [{}, {}])
+
+
+def test_more_patterns_than_one_pass_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are too many for one pass, a few are made, and no pattern is lost."""
+    monkeypatch.setattr(logmatch, "_SET_MEMORY", 1 << 18)
+    matcher = _matcher(**{f"r{number}": ([f"abc.{{0,50}} {number}$"], []) for number in range(100)})
+    assert list(matcher.match("abc abc 7")) == ["r7"]
+    assert list(matcher.match_all(["abc"] * 300 + ["abc 0 99"])[-1]) == ["r99"]
 
 
 @pytest.mark.parametrize(

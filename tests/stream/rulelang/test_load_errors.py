@@ -186,6 +186,7 @@ def test_a_changed_line_is_found(before: str, after: str, place: str, message: s
     ("lines", "message"),
     [
         ("match: ['a(b']", "not a regular expression that RE2 knows: missing )"),
+        ("match: ['\\pL{0,100}']", "expected a pattern of at most 4,000 states"),
         ("match: ['(?=a)']", "not a regular expression that RE2 knows"),
         ("match: ['(?P<step>a)']", 'the name of the group "step" is taken'),
         ("unless: [a]", "`unless` needs `match` beside it"),
