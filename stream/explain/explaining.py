@@ -50,14 +50,16 @@ def explain(
     name = next(iter(replay.totals), group.run)
     return Answer(
         run=name, rule=rule.id, step=step,
-        summary=_summary(tally, len(firings), step, moments, bool(replay.totals)),
+        summary=_summary(rule, tally, len(firings), step, moments, bool(replay.totals)),
         outcomes=dict(tally.outcomes), missing=dict(tally.missing), failed=dict(tally.failed.most_common()),
         inhibited_by=dict(tally.inhibited_by), not_full=tally.not_full, firings=firings, nearest=nearest,
         moments=moments, notes=explaining.notes(sleeper, reason, active),
     )  # fmt: skip
 
 
-def _summary(tally: Tally, fired: int, step: int | None, moments: list[Moment], read: bool) -> str:
+def _summary(
+    rule: Rule, tally: Tally, fired: int, step: int | None, moments: list[Moment], read: bool
+) -> str:
     if not read:
         return "nothing could be read"
     if step is not None and not moments:
@@ -67,6 +69,8 @@ def _summary(tally: Tally, fired: int, step: int | None, moments: list[Moment], 
         return f"at step {step}: {outcomes}"
     if fired:
         return f"it fired {fired} time{'s' * (fired > 1)}"
+    if rule.absent is not None:
+        return f"it never fired: {rule.absent.of} never stayed away for long enough"
     return f"it never fired: {_reason(tally)}"
 
 

@@ -25,11 +25,12 @@ SELECT run, run_name FROM train_runs_latest
 WHERE run = {run:String} OR run_name = {run:String}
 ORDER BY started DESC LIMIT 1
 """
+_ENDED: Final = "SELECT toUnixTimestamp64Nano(last_time) FROM train_runs_latest WHERE run = {run:String}"
 _NAMES: Final = "SELECT DISTINCT run_name FROM train_runs_latest ORDER BY started DESC LIMIT 200"
 _WHO: Final = "toUnixTimestamp64Nano(time) AS at, attempt, rank, node, role, emitter, seq"
 _PAGED: Final = (
     " FROM {table} WHERE run = {{run:String}} AND time >= fromUnixTimestamp64Nano({{since:Int64}})"
-    " ORDER BY time, emitter, seq LIMIT {page}"
+    " ORDER BY time, emitter, seq{then} LIMIT {page}"
 )
 
 Row = Sequence[Any]
@@ -55,6 +56,8 @@ class History:
         self._run = run
         self._page = page
         self._wanted = _wanted(rules.rules)
+        found = client.query(_ENDED, parameters={"run": run}).result_rows
+        self.ended: int | None = int(found[0][0]) if found else None
 
     def __iter__(self) -> Iterator[Point]:
         readers: Mapping[str, Callable[[], Iterator[Point]]] = {
@@ -73,14 +76,17 @@ class History:
 
     def _scalars(self, table: str, event: str) -> Iterator[Point]:
         rows = self._rows(
-            f"SELECT {_WHO}, step, name, value" + _PAGED.format(table=table, page=self._page), 0
+            f"SELECT {_WHO}, step, name, value" + _PAGED.format(table=table, then=", name", page=self._page),
+            0,
         )
         for row, same in _records(rows, lambda row: row[:8]):
             yield _point(event, row, row[7], {name: value for *_, name, value in same})
 
     def _resources(self) -> Iterator[Point]:
         rows = self._rows(
-            f"SELECT {_WHO}, device, name, value" + _PAGED.format(table="train_resources", page=self._page), 0
+            f"SELECT {_WHO}, device, name, value"
+            + _PAGED.format(table="train_resources", then=", device, name", page=self._page),
+            0,
         )
         for row, same in _records(rows, lambda row: row[:8]):
             values: dict[str, Any] = {name: value for *_, name, value in same}
@@ -88,7 +94,7 @@ class History:
 
     def _heartbeats(self) -> Iterator[Point]:
         query = f"SELECT {_WHO}, step, phase, progress_age"
-        for row in self._rows(query + _PAGED.format(table="train_heartbeats", page=self._page), 0):
+        for row in self._rows(query + _PAGED.format(table="train_heartbeats", then="", page=self._page), 0):
             values = {PHASE: row[8]} | ({events.PROGRESS_AGE: row[9]} if row[9] is not None else {})
             yield _point(events.HEARTBEAT, row, row[7], values)
 
@@ -127,7 +133,9 @@ class History:
 
     def _metrics(self) -> Iterator[Point]:
         query = f"SELECT {_WHO}, name, value, attributes"
-        for row in self._rows(query + _PAGED.format(table="train_metrics", page=self._page), 0):
+        for row in self._rows(
+            query + _PAGED.format(table="train_metrics", then=", name", page=self._page), 0
+        ):
             if row[8] is None:
                 continue
             point = _point(events.METRIC, row, _NONE, {**row[9], "value": row[8]})

@@ -37,11 +37,11 @@ def asleep(rules: RuleSet, seen: Names, experimental: bool = False) -> list[Asle
     """The rules that could not wake up in this data."""
     found = []
     for rule in rules.rules:
-        if rule.program is None or (rule.maturity != "stable" and not experimental):
+        if rule.maturity != "stable" and not experimental:
             continue
-        names = seen.get(rule.on)
+        names = seen.get(rule.absent.of if rule.absent is not None else rule.on)
         if names is None:
-            found.append(Asleep(rule.id, rule.on, ()))
+            found.append(Asleep(rule.id, rule.absent.of if rule.absent is not None else rule.on, ()))
         elif missing := tuple(name for name in _needed(rule) if name not in names):
             found.append(Asleep(rule.id, rule.on, missing))
     return found

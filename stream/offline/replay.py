@@ -52,6 +52,10 @@ class Recording(Protocol):
     def lines(self) -> int:
         """How many lines of logs were read, also those that no rule could match."""
 
+    @property
+    def ended(self) -> int | None:
+        """When it was last heard of, in Unix nanoseconds, where that is later than its points say."""
+
     def __iter__(self) -> Iterator[Point]:
         """The points; once."""
 
@@ -95,6 +99,9 @@ class Replay:
     def __iter__(self) -> Iterator[Finding]:
         for run, points in self._stretches(self._ordered):
             for made in self._process(run, points):
+                yield Finding(made, self.timed)
+        if self._ordered.ended is not None:
+            for made in self._tick(self._ordered.ended):
                 yield Finding(made, self.timed)
         for made in self._engine.drain():
             yield Finding(made, self.timed)

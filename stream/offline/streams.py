@@ -67,6 +67,8 @@ class Ordered:
     ``sieve``: log lines that no rule can match are left out.
     """
 
+    ended: int | None = None
+
     def __init__(self, group: Group, tell: Tell, sieve: Sieve | None = None) -> None:
         looked_at = LOOKED_AT_PIPE if is_stdin(group) else LOOKED_AT
         self._streams = [Stream(file, tell, sieve, looked_at) for file in group.files]
