@@ -19,7 +19,7 @@ def says_nothing(operator: ast.cmpop, left: Typed, right: Typed) -> str | None:
     """Why this comparison is a mistake, or None."""
     if left.literal and right.literal:
         return "both sides are constants: this never depends on a record"
-    if ast.dump(left.tree) == ast.dump(right.tree):
+    if type(left.tree) is type(right.tree) and ast.dump(left.tree) == ast.dump(right.tree):
         return "both sides are the same"
     if isinstance(operator, (ast.Eq, ast.NotEq)) and left.type == TEXT:
         return _unknown_word(left, right) or _unknown_word(right, left)
