@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from emitter.vocabulary import events
+from emitter.vocabulary.metrics import BY_NAME
 from stream.offline.totals import STEP, RunTotals
 from stream.rulelang.errors import guess
 from stream.rulelang.model import Rule, RuleSet
@@ -57,24 +58,26 @@ def _needed(rule: Rule) -> list[str]:
 
 
 def told(sleepers: list[Asleep], seen: Names) -> list[str]:
-    """A few lines about them: by the field that is missing where the event came, else by event."""
+    """Two lines at most: by the field that is missing where the event came, else by event."""
     by_field: dict[str, list[str]] = {}
-    absent: dict[str, int] = {}
+    absent: dict[str, list[str]] = {}
     for one in sleepers:
         if one.fields:
             by_field.setdefault(one.fields[0], []).append(one.rule)
         else:
-            absent[one.event] = absent.get(one.event, 0) + 1
-    lines = [
-        f"asleep, no `{name}` in the data{_near(name, seen)}: {', '.join(rules)}"
-        for name, rules in sorted(by_field.items())
-    ]
-    if absent:
-        events_told = ", ".join(f"{event} ({count} rules)" for event, count in sorted(absent.items()))
-        lines.append(f"asleep, no such events: {events_told}")
-    return lines
+            absent.setdefault(one.event, []).append(one.rule)
+    fields = [f"{name}{_near(name, seen)} for {', '.join(rules)}" for name, rules in sorted(by_field.items())]
+    events_told = [f"{event} for {rules_told(len(rules))}" for event, rules in sorted(absent.items())]
+    lines = [f"asleep, fields that never came: {'; '.join(fields)}"] if fields else []
+    return [*lines, f"asleep, events that never came: {', '.join(events_told)}"] if events_told else lines
+
+
+def rules_told(count: int) -> str:
+    """``1 rule``, ``2 rules``."""
+    return f"{count} rule{'s' * (count != 1)}"
 
 
 def _near(name: str, seen: Names) -> str:
-    logged = {*seen.get(events.STEP, ()), *seen.get(events.EVAL, ())}
-    return guess(name, logged).replace("; did you mean ", " (near: ").replace("?", ")")
+    """A logged name of the user's own that looks like it."""
+    logged = {*seen.get(events.STEP, ()), *seen.get(events.EVAL, ())} - {*BY_NAME, STEP}
+    return guess(name, logged).replace("; did you mean ", " (near ").replace("?", ")")

@@ -38,6 +38,7 @@ class Diagnosing:
         self._rules = rules
         self._options = options
         self._said: set[str] = set()
+        self._seen: dict[str, set[str]] = {}
 
     def run(self, paths: Iterable[Path]) -> None:
         """Read everything; what cannot be read is said, and the rest goes on."""
@@ -46,6 +47,9 @@ class Diagnosing:
         self._tell(problems)
         for group in groups:
             self._group(group)
+        if self._seen:
+            for line in told(asleep(self._rules, self._seen, self._options.experimental), self._seen):
+                self._say(line)
 
     def _group(self, group: Group) -> None:
         options = self._options
@@ -61,8 +65,10 @@ class Diagnosing:
                 report.add(finding)
             report.print()
         self._tell(replay.problems)
-        if replay.totals:
-            self._epilogue(replay)
+        if replay.totals and replay.skipped:
+            self._say(str(replay.skipped))
+        for event, names in names_of(replay.totals.values()).items():
+            self._seen.setdefault(event, set()).update(names)
 
     def _print_json(self, replay: Replay) -> None:
         for finding in replay:
@@ -74,13 +80,6 @@ class Diagnosing:
 
     def _note(self, finding: Finding) -> None:
         self.loud |= finding.diagnosis.severity != INFO and finding.diagnosis.state == FIRING
-
-    def _epilogue(self, replay: Replay) -> None:
-        if replay.skipped:
-            self._say(str(replay.skipped))
-        seen = names_of(replay.totals.values())
-        for line in told(asleep(replay.rules, seen, self._options.experimental), seen):
-            self._say(line)
 
     def _tell(self, problems: list[OfflineError]) -> None:
         for problem in problems:

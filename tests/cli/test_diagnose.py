@@ -153,13 +153,17 @@ def test_with_times_durations_are_waited_for(pack: Path, data: Path) -> None:
 
 
 def test_rules_that_slept_are_named(pack: Path, data: Path) -> None:
-    """By the field that never came, with the nearest logged name, and by event."""
-    (data / "a.jsonl").write_text('{"step": 1, "loss": 2.0, "grad_nrom": 3.0}\n')
+    """By the field that never came, with the nearest logged name, and by event; once for all files."""
+    for name in ("a", "b"):
+        (data / f"{name}.jsonl").write_text('{"step": 1, "loss": 2.0, "grad_nrom": 3.0}\n')
 
-    error = diagnose(pack, data / "a.jsonl", "--json").stderr
+    error = diagnose(pack, data, "--json").stderr
 
-    assert 'asleep, no `grad_norm` in the data (near: "grad_nrom"): jump' in error
-    assert "asleep, no such events: train.eval (1 rules), train.log (1 rules)" in error
+    assert (
+        'asleep, fields that never came: grad_norm (near "grad_nrom") for jump; '
+        "step_time for slow-for-long, slow-lately\n"
+    ) in error
+    assert "asleep, events that never came: train.eval for 1 rule, train.log for 1 rule\n" in error
 
 
 def test_stdin_is_read_as_it_comes(pack: Path) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from emitter.vocabulary.diagnoses import FIRING, Diagnosis
-from stream.offline.asleep import asleep, names_of
+from stream.offline.asleep import asleep, names_of, rules_told
 from stream.offline.replay import Finding, Replay
 from stream.offline.report.margins import margins
 from stream.offline.report.sparkline import sparkline
@@ -126,12 +126,12 @@ def _headline(totals: RunTotals, found: list[_Found], awake: int, lines: int) ->
     line = Text(totals.run, style="bold")
     read = totals.said(lines)
     if not found:
-        return line.append(f": nothing found in {read} by {awake} rules\n", style="not bold")
+        return line.append(f": nothing found in {read} by {rules_told(awake)}\n", style="not bold")
     counts = dict.fromkeys(_STYLES, 0)
     for one in found:
         counts[one.first.severity] = counts.get(one.first.severity, 0) + one.count
     told = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count)
-    return line.append(f": {told} in {read} by {awake} rules\n", style="not bold")
+    return line.append(f": {told} in {read} by {rules_told(awake)}\n", style="not bold")
 
 
 def _place(one: Diagnosis, timed: bool) -> str:
