@@ -42,15 +42,14 @@ def subtract(left: Range, right: Range) -> Range:
 
 def multiply(left: Range, right: Range) -> Range:
     """Of a product."""
-    corners = [a * b for a in left for b in right]
-    return ANY if any(map(math.isnan, corners)) else Range(min(corners), max(corners))
+    return _between([a * b for a in left for b in right])
 
 
 def divide(left: Range, right: Range) -> Range:
     """Of a quotient; nothing is known where the divisor may be 0."""
     if right.low <= 0 <= right.high:
         return ANY
-    return multiply(left, Range(1 / right.high, 1 / right.low))
+    return _between([a / b for a in left for b in right])
 
 
 def negate(one: Range) -> Range:
@@ -67,6 +66,10 @@ def absolute(one: Range) -> Range:
     """Of an absolute value."""
     low = 0.0 if one.low <= 0 <= one.high else min(abs(one.low), abs(one.high))
     return Range(low, max(abs(one.low), abs(one.high)))
+
+
+def _between(corners: list[float]) -> Range:
+    return ANY if any(map(math.isnan, corners)) else Range(min(corners), max(corners))
 
 
 def _made(low: float, high: float) -> Range:
