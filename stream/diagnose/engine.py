@@ -177,6 +177,7 @@ class Engine:
         run.seen = self.clock.now
         known: dict[int, Emitter | None] = {}
         self.counts.events += len(batch.events)
+        self._judge.look_ahead(batch.events)
         for event in batch.events:
             emitter = known.get(event.resource)
             if emitter is None or not emitter.live:

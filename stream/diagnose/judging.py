@@ -43,8 +43,15 @@ class Judge:
         self.publisher = Publisher(self.crossings, counts, self._echo, self.end_diagnoses)
         self._routing = Routing(self.plans, counts, max_series, watching is not None)
         self._logs = LogMatcher(rules)
+        self._every_line = any(rule.on == words.LOG and rule.log is None for rule in rules)
         self._counts = counts
         self._watching = watching
+
+    def look_ahead(self, events: Sequence[Event]) -> None:
+        """These events come next: their log lines are matched together, which is faster."""
+        lines = [event.body for event in events if event.name == words.LOG and event.body]
+        if len(lines) > 1:
+            self._logs.look_ahead(lines)
 
     def event(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
         """Judge one event that is in order by the rules over samples.
@@ -119,6 +126,8 @@ class Judge:
     def _line(
         self, run: Run, emitter: Emitter, route: Route, event: Event, matches: Matches, out: list[Diagnosis]
     ) -> None:
+        if not matches and not self._every_line and self._watching is None:
+            return
         for plan, series in route.series:
             if not plan.quiet:
                 self._meet(run, emitter, plan, series, event, NO_GROUPS, out)

@@ -38,6 +38,7 @@ class LogMatcher:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._logs = tuple((rule.id, rule.log) for rule in rules if rule.log is not None)
+        self._known: dict[str, Matches] = {}
 
     @cached_property
     def _compiled(self) -> _Compiled:
@@ -47,12 +48,20 @@ class LogMatcher:
         """The rules that this line matches."""
         if not self._logs:
             return _NOTHING
+        known = self._known.get(line)
+        if known is not None:
+            return known
         compiled = self._compiled
         encoded = _plain(line)[:MAX_LINE].encode("utf-8", "replace")
         if compiled.joined is not None and not compiled.joined.hits(encoded):
             return _NOTHING
         hits = compiled.all.hits(encoded)
         return _named(compiled.owners, encoded, hits) if hits else _NOTHING
+
+    def look_ahead(self, lines: Sequence[str]) -> None:
+        """Match these lines together, because ``match`` will be asked for them; forgets those of before."""
+        self._known = {}
+        self._known = dict(zip(lines, self.match_all(lines), strict=True))
 
     def match_all(self, lines: Sequence[str]) -> list[Matches]:
         """What ``match`` gives for each of these lines, faster."""
