@@ -42,18 +42,24 @@ class Sieve:
             return False
         if self._set is None:
             return True
-        return bool(self._set.Match(self._cleaned(block)))
+        cleaned = self._cleaned(block)
+        # What looks like a prefix may also be part of the line.
+        return any(self._set.Match(text) for text in dict.fromkeys((cleaned, _valid(block))))
 
     def _cleaned(self, block: bytes) -> bytes:
         """The block as its lines will look: no colours, no launcher's prefixes, valid UTF-8."""
         if b"\x1b" in block:
             block = _ANSI.sub(b"", block)
-        block = self._prefix.sub(b"", block)
-        try:
-            block.decode()
-        except UnicodeDecodeError:
-            return block.decode("utf-8", "replace").encode()
-        return block
+        return _valid(self._prefix.sub(b"", block))
+
+
+def _valid(block: bytes) -> bytes:
+    """Valid UTF-8, as lines are decoded."""
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return block.decode("utf-8", "replace").encode()
+    return block
 
 
 def _reads_lines(rule: Rule) -> bool:

@@ -18,9 +18,12 @@ from stream.offline.textnumbers import LineNumbers
 from stream.offline.times import LineTimes
 from stream.rulelang.logs import options
 
-_PREFIX = re.compile(r"\[[A-Za-z_]+(?P<rank>\d{1,6})\]:\s?|(?P<task>\d{1,6}): ")
+_PREFIX = re.compile(r"\[[A-Za-z_]+(?P<rank>\d{1,6})\]:\s?")
+_TASK = re.compile(r"(?P<rank>\d{1,6}): ")
 _RANK_TAG = re.compile(r"\[[Rr]ank[ _:]?(?P<rank>\d{1,6})\]")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
+_LABEL = re.compile(rb"\d{1,6}: ")
+_LABELS_IN: Final = 100
 _LOOKED_AT: Final = 120
 _PIECE: Final = 2048
 _BACK: Final = 200
@@ -42,11 +45,20 @@ class _Log:
         self._times = LineTimes(datetime.now(tz=timezone.utc).year)
         self._numbers: dict[int | None, LineNumbers] = {}
         self._time: int | None = None
+        self._labelled: bool | None = None
+
+    def look(self, block: bytes) -> None:
+        """The first block says whether its lines begin with the number of a task (`srun --label`)."""
+        if self._labelled is None:
+            lines = [line for line in block.split(b"\n")[:_LABELS_IN] if line.strip()]
+            self._labelled = (
+                bool(lines) and sum(_LABEL.match(line) is not None for line in lines) > len(lines) / 2
+            )
 
     def every_line(self, number: int, block: bytes) -> Iterator[Point]:
         """A log line for each line of the block, and the numbers in it."""
         for offset, raw in enumerate(block.removesuffix(b"\n").split(b"\n")):
-            text, rank = _cleaned(raw.decode("utf-8", "replace"))
+            text, rank = _cleaned(raw.decode("utf-8", "replace"), self._labelled)
             if not text:
                 continue
             time = self._times.of(text)
@@ -63,7 +75,7 @@ class _Log:
             start, end = found.span()
             number += block.count(b"\n", counted, start)
             counted = start
-            text, rank = _cleaned(block[start:end].decode("utf-8", "replace"))
+            text, rank = _cleaned(block[start:end].decode("utf-8", "replace"), self._labelled)
             points = self._of(text, rank, number, None)
             if points:
                 time = self._times.of(text)
@@ -79,7 +91,7 @@ class _Log:
         """The time of the nearest line above that has one."""
         for _ in range(_BACK):
             start = block.rfind(b"\n", 0, max(end - 1, 0)) + 1
-            text, _rank = _cleaned(block[start:end].decode("utf-8", "replace"))
+            text, _rank = _cleaned(block[start:end].decode("utf-8", "replace"), self._labelled)
             time = self._times.of(text)
             if time is not None or start == 0:
                 return time
@@ -101,6 +113,7 @@ def read(source: Opened, notes: Notes, sieve: Sieve | None = None) -> Points:
     """A log line for each line that a rule may want, and the steps and evals found. Raises ReadError."""
     log, words = _Log(), _counting_words()
     for number, block in blocks(source):
+        log.look(block)
         notes.lines += block.count(b"\n") + (not block.endswith(b"\n"))
         if sieve is None or not sieve.lets_through(block):
             pieces = [(number, block, sieve is None)]
@@ -120,13 +133,13 @@ def _pieces(number: int, block: bytes) -> Iterator[tuple[int, bytes]]:
         start = end
 
 
-def _cleaned(line: str) -> tuple[str, int | None]:
+def _cleaned(line: str, labelled: bool | None) -> tuple[str, int | None]:
     """The line without colours and without the launcher's prefix, and the rank that this names."""
     text = line.rstrip("\r\n")
     if "\x1b" in text:
         text = _ANSI.sub("", text)
-    prefix = _PREFIX.match(text)
+    prefix = _PREFIX.match(text) or (_TASK.match(text) if labelled else None)
     if prefix:
-        return text[prefix.end() :], int(prefix["rank"] or prefix["task"])
+        return text[prefix.end() :], int(prefix["rank"])
     tag = _RANK_TAG.search(text, 0, _LOOKED_AT) if "ank" in text[:_LOOKED_AT] else None
     return text, int(tag["rank"]) if tag else None

@@ -12,9 +12,6 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import DecodeError
-
 from stream.offline.errors import ReadError
 from stream.offline.opening import Opened, readable
 
@@ -49,6 +46,9 @@ def is_frame(head: bytes) -> bool:
 
 def read_events(source: Opened) -> Iterator[Any]:
     """The ``Event`` messages. Raises ReadError at the first frame that is not whole."""
+    # Costs more than all other formats together, so only who reads event files pays for it.
+    from google.protobuf.message import DecodeError
+
     event_type = _event_type()
     count = 0
     while True:
@@ -75,6 +75,8 @@ def read_events(source: Opened) -> Iterator[Any]:
 
 @cache
 def _event_type() -> Any:
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
     file = descriptor_pb2.FileDescriptorProto(name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto3")
     for name, fields in _FIELDS.items():
         message = file.message_type.add(name=name)

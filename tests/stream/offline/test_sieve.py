@@ -31,7 +31,8 @@ _LINES = st.lists(st.lists(_PIECES, max_size=6).map("".join), max_size=8)
 def test_a_block_with_a_line_that_a_rule_matches_is_let_through(texts: list[str]) -> None:
     """Whatever prefixes, colours and broken bytes are in the lines."""
     lines = [text.encode("utf-8", "surrogateescape") for text in texts]
-    cleaned = [_cleaned(line.decode("utf-8", "replace"))[0] for line in lines]
+    texts = [line.decode("utf-8", "replace") for line in lines]
+    cleaned = [_cleaned(text, labelled)[0] for text in texts for labelled in (False, True)]
 
     if any(MATCHER.match(line) for line in cleaned):
         assert SIEVE.lets_through(b"\n".join(lines) + b"\n")

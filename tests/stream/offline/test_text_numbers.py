@@ -147,15 +147,23 @@ def _log(tmp_path: Path, text: str) -> list[Point]:
 
 
 def test_launchers_prefixes_name_the_rank(tmp_path: Path) -> None:
-    """torchrun's [rank3]: and [default0]:, srun's `1: `, and a [Rank 2] in the line; colours are ignored."""
+    """torchrun's [rank3]: and [default0]:, and a [Rank 2] in the line; colours are ignored."""
     points = _log(
         tmp_path,
-        "[rank3]:step: 1 loss: 2.0\n[default0]:step: 1 loss: 2.0\n1: \x1b[31mstep: 1\x1b[0m loss: 2.0\n"
+        "[rank3]:step: 1 loss: 2.0\n[default0]:\x1b[31mstep: 1\x1b[0m loss: 2.0\n1: step: 1 loss: 2.0\n"
         "[2024-05-01 10:00:00] [Rank 2] step=1, lr=[0.1]\nplain step: 1 loss: 2.0\n",
     )
 
-    assert [one.rank for one in points if one.name == "train.step"] == [3, 0, 1, 2, None]
-    assert [one.body for one in points if one.name == "train.log"][:3] == ["step: 1 loss: 2.0"] * 3
+    assert [one.rank for one in points if one.name == "train.step"] == [3, 0, None, 2, None]
+    assert [one.body for one in points if one.name == "train.log"][:2] == ["step: 1 loss: 2.0"] * 2
+
+
+def test_lines_labelled_by_srun_name_the_rank(tmp_path: Path) -> None:
+    """Where most lines begin with the number of a task, that is the rank."""
+    points = _log(tmp_path, "0: step: 1 loss: 2.0\n1: step: 1 loss: 2.0\nslurmstepd: error\n1: bye\n")
+
+    assert [one.rank for one in points if one.name == "train.log"] == [0, 1, None, 1]
+    assert points[-1].body == "bye"
 
 
 def test_every_line_is_a_log_line_too(tmp_path: Path) -> None:
