@@ -89,7 +89,7 @@ class Judge:
             return
         sheet, holes = track.sheet.read(event, emitter.resource)
         time_ns = event.time
-        for plan, series, pick, where, when, windows, timed, peers, own in track.stops:
+        for plan, series, pick, where, when, windows, timed, peers, pushes, sources in track.stops:
             if pick is None or series is None:
                 self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
                 continue
@@ -101,8 +101,9 @@ class Judge:
             if series.first is not None or when(slots, windows, peers):
                 self._judged(run, emitter, series, event, slots, peers, out)
                 continue
-            for push, source in own:
-                push(time_ns, source(slots, windows))
+            if pushes:
+                for push, value in zip(pushes, sources(slots, windows)):  # noqa: B905 - hot, equally long
+                    push(time_ns, value)
 
     def route(self, run: Run, emitter: Emitter, event: Event) -> Route:
         """Where events of this emitter that look like this one go."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from emitter.vocabulary.diagnoses import Diagnosis
@@ -18,7 +18,6 @@ TEXT_LIMIT: Final = 500
 """Characters of one text in the evidence."""
 
 Key = tuple[Any, ...]
-Source = Callable[[Sequence[Any], Sequence[Any]], float]
 
 
 class First:
@@ -54,8 +53,7 @@ class Series:
         self.plan = plan
         self.key = key
         self.windows = windows
-        specs = plan.program.windows
-        self.own: list[tuple[Window, Source]] = [(windows[index], specs[index].source) for index in plan.own]
+        self.own = [windows[index] for index in plan.own]
         self.first: First | None = None
         self.matches = 0
         self.last_match = 0
@@ -94,13 +92,10 @@ class Series:
         self.diagnosis = None
 
     def learn(self, time_ns: int) -> None:
-        """Take the present sample into the windows.
-
-        A window computed from others comes after them, so backwards every source sees the past.
-        """
-        slots, windows = self.slots, self.windows
-        for window, source in reversed(self.own):
-            window.push(time_ns, source(slots, windows))
+        """Take the present sample into the windows: all its values are computed before any is."""
+        values = self.plan.program.sources(self.slots, self.windows)
+        for window, value in zip(self.own, values, strict=True):
+            window.push(time_ns, value)
 
     def save(self) -> list[Any]:
         """Plain data that ``load`` reads, its own windows with it; what it is a series of comes first."""
@@ -114,7 +109,7 @@ class Series:
             self.open,
             save_diagnosis(self.diagnosis),
             self.emitter,
-            [window.save() for window, _ in self.own],
+            [window.save() for window in self.own],
         ]
 
     def load(self, saved: Sequence[Any]) -> None:
@@ -122,7 +117,7 @@ class Series:
         _, _, begun, self.matches, self.last_match, self.open, diagnosis, self.emitter, windows = saved
         self.first = None if begun is None else First(*begun)
         self.diagnosis = load_diagnosis(diagnosis)
-        for (window, _), values in zip(self.own, windows, strict=True):
+        for window, values in zip(self.own, windows, strict=True):
             window.load(values)
 
     def evidence(self) -> dict[str, Any]:

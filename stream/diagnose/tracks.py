@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from stream.diagnose.plans import Plan
-from stream.diagnose.series import Series, Source
+from stream.diagnose.series import Series
 from stream.diagnose.sheets import Pick, Sheet
-from stream.diagnose.unknown import constant, known
+from stream.diagnose.unknown import Sources, constants, known
 from stream.rulelang.windows import Window
 
 Condition = Callable[[Sequence[Any]], bool]
@@ -19,8 +19,8 @@ class Stop(NamedTuple):
     """One rule on a track, with all that judging a calm sample needs at hand.
 
     ``pick`` takes its slots from the sheet; None where the event itself names the series.
-    ``timed`` are the windows that forget by time; ``own`` pushes and sources of those that learn, the
-    computed ones before the ones they are computed from, so that each source sees the past.
+    ``timed`` are the windows that forget by time; ``pushes`` those of the windows that its samples feed,
+    with what ``sources`` gives.
     """
 
     plan: Plan
@@ -31,7 +31,8 @@ class Stop(NamedTuple):
     windows: Sequence[Window]
     timed: Sequence[Window]
     peers: Sequence[Any]
-    own: Sequence[tuple[Callable[[int, float], None], Source]]
+    pushes: Sequence[Callable[[int, float], None]]
+    sources: Sources
 
 
 class Track:
@@ -47,7 +48,7 @@ class Track:
     def _stop(self, plan: Plan, series: Series | None) -> Stop:
         program = plan.program
         if series is None:
-            return Stop(plan, None, None, program.where, program.when, (), (), (), ())
+            return Stop(plan, None, None, None, program.when, (), (), (), (), program.sources)
         windows = series.windows
         timed = [
             window for window, spec in zip(windows, program.windows, strict=True) if spec.over_s is not None
@@ -57,8 +58,10 @@ class Track:
         where = program.where
         if where is not None and known(where, ahead):
             where = None
-        own = [(window.push, source) for window, source in reversed(series.own) if _learns(source, ahead)]
-        return Stop(plan, series, pick, where, program.when, windows, timed, plan.alone, own)
+        pushes = [window.push for window in series.own] if _learns(program.sources, ahead) else []
+        return Stop(
+            plan, series, pick, where, program.when, windows, timed, plan.alone, pushes, program.sources
+        )
 
 
 def _never(plan: Plan, names: Collection[str]) -> bool:
@@ -67,7 +70,7 @@ def _never(plan: Plan, names: Collection[str]) -> bool:
     return where is not None and known(where, sheet.pick(plan.program.slots)(sheet.ahead())) is False
 
 
-def _learns(source: Source, ahead: Sequence[Any]) -> bool:
-    """Whether a window may get anything from such events: one that is not finite never enters."""
-    value = constant(source, ahead)
-    return value is None or value - value == 0.0
+def _learns(sources: Sources, ahead: Sequence[Any]) -> bool:
+    """Whether such events may bring anything to the rule's windows: what is not finite never enters."""
+    values = constants(sources, ahead)
+    return values is None or any(value - value == 0.0 for value in values)

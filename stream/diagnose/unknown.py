@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NoReturn
 
-from stream.diagnose.series import Source
+Sources = Callable[[Sequence[Any], Sequence[Any]], tuple[float, ...]]
 
 
 class _Unknown:
@@ -35,9 +35,9 @@ def known(condition: Callable[[Sequence[Any]], bool], slots: Sequence[Any]) -> b
         return None
 
 
-def constant(source: Source, slots: Sequence[Any]) -> float | None:
-    """The value that a window always gets, None where it depends on what is UNKNOWN."""
+def constants(sources: Sources, slots: Sequence[Any]) -> tuple[float, ...] | None:
+    """The values that windows always get, None where one depends on what is UNKNOWN."""
     try:
-        return float(source(slots, UNKNOWN))
+        return tuple(float(value) for value in sources(slots, UNKNOWN))
     except TypeError:
         return None

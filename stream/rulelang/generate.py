@@ -76,6 +76,12 @@ class Code:
         needed = _assignments(self._lets, _needed(self._lets, body))
         return self._add([SLOTS, WINDOWS], [*needed, ast.Return(body)])
 
+    def of_samples(self, bodies: Sequence[ast.expr]) -> str:
+        """A function of slots and windows giving the values of all these; each ``let`` is computed once."""
+        names = {name for body in bodies for name in _needed(self._lets, body)}
+        result = ast.Return(ast.Tuple(list(bodies), ast.Load()))
+        return self._add([SLOTS, WINDOWS], [*_assignments(self._lets, names), result])
+
     def condition(self, tree: ast.expr) -> str:
         """A function of slots, windows and peers giving the truth of ``tree``.
 

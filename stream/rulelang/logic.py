@@ -130,6 +130,7 @@ def _compile(scope: Scope, lets: Lets, where: Typed | None, when: Typed, clear: 
     of_values = code.values()
     windows = [(use, code.of_sample(use.source)) for use in scope.windows.values()]
     peers = [(use, code.of_sample(use.source)) for use in scope.peers.values()]
+    of_own = code.of_samples([use.source for use in scope.windows.values() if use.frame is None])
     made = code.build()
     return Program(
         slots=scope.own.final(),
@@ -147,6 +148,7 @@ def _compile(scope: Scope, lets: Lets, where: Typed | None, when: Typed, clear: 
         clear=made[of_clear] if of_clear else None,
         shown=_shown(scope),
         peers=tuple(PeerSpec(made[name], use.of) for use, name in peers),
+        sources=made[of_own],
     )  # fmt: skip
 
 

@@ -64,7 +64,8 @@ class Program:
     """The compiled part of a rule: functions of what the slots read, of the windows and of the peers.
 
     ``values`` gives the ``let`` values, named by ``names``; ``clear`` is ``clear_when``; ``shown`` maps the
-    fields that belong into the evidence to their slots.
+    fields that belong into the evidence to their slots. ``sources`` gives what a sample of the rule brings
+    to the windows that its own samples feed, in their order.
     """
 
     slots: tuple[Slot, ...]
@@ -76,6 +77,7 @@ class Program:
     clear: Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], bool] | None
     shown: Mapping[str, int] = field(default_factory=dict)
     peers: tuple[PeerSpec, ...] = ()
+    sources: Callable[[Sequence[Any], Sequence[Any]], tuple[float, ...]] = lambda slots, windows: ()
 
 
 @dataclass(frozen=True)
