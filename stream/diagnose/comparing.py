@@ -62,7 +62,7 @@ class Comparing:
         for plan in plans:
             self._by_time(run, lane, plan, member, event, emitter, out)
 
-    def step(self, run: Run, number: int, members: list[Member], out: list[Diagnosis]) -> None:
+    def step(self, run: Run, number: int, lane: Lane, members: list[Member], out: list[Diagnosis]) -> None:
         """All events of one step, judged rule by rule in the order of rank and emitter."""
         members.sort(key=lambda member: (member.rank, member.source, member.serial))
         event = members[0].event
@@ -70,7 +70,7 @@ class Comparing:
             samples = [
                 sample
                 for member in members
-                if (sample := self._sample(run, plan, member, NO_GROUPS)) is not None
+                if (sample := self._sample(run, lane, plan, member, NO_GROUPS)) is not None
             ]
             others = _crowds(plan, samples) if plan.program.peers else None
             for sample in samples:
@@ -94,7 +94,7 @@ class Comparing:
             if found is None:
                 return
             groups = found
-        sample = self._sample(run, plan, member, groups)
+        sample = self._sample(run, lane, plan, member, groups)
         if sample is None:
             return
         peers: Sequence[Any] = plan.alone
@@ -120,7 +120,20 @@ class Comparing:
             found = lane.latest[place] = Latest()
         return found
 
-    def _sample(self, run: Run, plan: Plan, member: Member, groups: Groups) -> Sample | None:
+    def _series(
+        self, run: Run, lane: Lane, plan: Plan, emitter: Emitter, event: Event, groups: Groups
+    ) -> Series | None:
+        if plan.keys.dynamic:
+            return self._judge.series_of(run, emitter, plan, event, groups)
+        place = (plan.rule.id, emitter.key)
+        known = lane.series.get(place)
+        if known is None:
+            known = self._judge.series_of(run, emitter, plan, event, groups)
+            if known is not None:
+                lane.series[place] = known
+        return known
+
+    def _sample(self, run: Run, lane: Lane, plan: Plan, member: Member, groups: Groups) -> Sample | None:
         """The sample with what its peers will see of it; None where the event is no sample."""
         event, emitter = member.event, run.emitters.get(member.source)
         if event is None or emitter is None:
@@ -128,7 +141,7 @@ class Comparing:
         slots = plan.read(event, emitter.resource, groups)
         if slots is None:
             return None
-        series = self._judge.series_of(run, emitter, plan, event, groups)
+        series = self._series(run, lane, plan, emitter, event, groups)
         if series is None:
             return None
         sample = Sample(member, event, emitter, series)

@@ -42,12 +42,13 @@ class Crossing:
 
     def heard(self, run: Run, out: list[Diagnosis]) -> None:
         """The event was judged by the rules that need no other rank."""
-        if run.meeting.alone:
+        meeting = run.meeting
+        if meeting.alone:
             self._decider.settle(run, out)
-            return
-        self._advance(run, *run.meeting.levels(), out)
-        while run.meeting.size > self._max_waiting:
-            self._spill(run, out)
+        elif not meeting.idle:
+            self._advance(run, *meeting.watermark.levels(), out)
+            while meeting.size > self._max_waiting:
+                self._spill(run, out)
 
     def end_emitter(self, run: Run, emitter: Emitter, out: list[Diagnosis]) -> None:
         """It said that it ends; what is open for it across ranks ends in its turn."""
@@ -73,7 +74,7 @@ class Crossing:
             self._judge.tick(run, now, out)
             self._decider.settle(run, out)
         else:
-            self._advance(run, *meeting.levels(), out)
+            self._advance(run, *meeting.watermark.levels(), out)
 
     def drain(self, run: Run, out: list[Diagnosis]) -> None:
         """The recorded data ended: nothing is waited for."""
@@ -95,7 +96,7 @@ class Crossing:
         meeting, levels = run.meeting, (strict, bounded)
         for number in LANES:
             lane = meeting.lanes[number]
-            if lane.events or lane.steps:
+            if lane.waits(levels[number]):
                 self._events(run, number, lane, levels[number], out)
         if meeting.quiet_ns <= strict < ENDLESS:
             self._judge.tick(run, strict, out)
@@ -117,7 +118,7 @@ class Crossing:
     def _gathered(self, run: Run, number: int, lane: Lane, at_ns: int, out: list[Diagnosis]) -> None:
         for steps in lane.steps.values():
             for _, members in steps.complete(at_ns, run.meeting.watermark.expected):
-                self._comparing.step(run, number, members, out)
+                self._comparing.step(run, number, lane, members, out)
 
     def _ended(self, run: Run, number: int, lane: Lane, member: Member, out: list[Diagnosis]) -> None:
         emitter = run.emitters.get(member.source)
@@ -137,7 +138,7 @@ class Crossing:
         self._counts.spilled += 1
         first = lane.oldest_step()
         if first is not None:
-            self._comparing.step(run, number, first, out)
+            self._comparing.step(run, number, lane, first, out)
         elif lane.events:
             self._events(run, number, lane, lane.events[0].place, out)
         else:

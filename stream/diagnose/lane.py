@@ -57,13 +57,17 @@ class Turn(NamedTuple):
 
 
 class Lane:
-    """``reached``: the last place that was judged; what comes for an earlier one is late."""
+    """``reached``: the last place that was judged; what comes for an earlier one is late.
+
+    ``series`` remembers where the events of an emitter go, by rule and emitter; it can be found again.
+    """
 
     def __init__(self, lateness_ns: int, kin: Kin) -> None:
         self.events: list[Member] = []
         self.turns: list[Turn] = []
         self.steps: dict[str, Alignment[Member]] = {}
         self.latest: dict[tuple[str, int, str | None], Latest] = {}
+        self.series: dict[tuple[str, str], Any] = {}
         self.inhibition = Inhibition(kin)
         self.reached = NEVER
         self.decided = NEVER
@@ -79,6 +83,12 @@ class Lane:
     def idle(self) -> bool:
         """Whether nothing waits."""
         return not self.turns and not self.events and not any(steps.held for steps in self.steps.values())
+
+    def waits(self, level: int) -> bool:
+        """Whether an event or a step may have its turn at this level."""
+        if self.events and self.events[0].place <= level:
+            return True
+        return any(steps.held for steps in self.steps.values())
 
     @property
     def ready_ns(self) -> int:

@@ -52,10 +52,10 @@ class Meeting:
         lanes = self.crossings.wanted.get(event.name, ())
         return sum(not self.lanes[number].put(self.place, source, rank, event, matches) for number in lanes)
 
-    def levels(self) -> tuple[int, int]:
-        """Up to where each lane may be judged."""
-        strict = self.watermark.strict
-        return strict, strict if self.lanes[BOUNDED].idle else self.watermark.bounded
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for the watermark."""
+        return self.quiet_ns == ENDLESS and self.lanes[STRICT].idle and self.lanes[BOUNDED].idle
 
     def ready(self, lane: int, level: int) -> int:
         """Up to where the turns of a lane may be taken."""

@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
-from typing import Final, overload
+from math import isfinite
+from typing import overload
 
 from stream.rulelang import sorted_values
-
-_SCALE: Final = 1074
-"""Every finite double is a whole multiple of 2**-1074."""
 
 
 class Without(Sequence[float]):
@@ -44,11 +42,12 @@ class Without(Sequence[float]):
 class Crowd:
     """The values of all ranks of one group. Sums are exact whole numbers, kept once asked for."""
 
-    __slots__ = ("_squares", "_summed", "_total", "items")
+    __slots__ = ("_bits", "_squares", "_summed", "_total", "items")
 
     def __init__(self, values: Iterable[float] = ()) -> None:
-        self.items = sorted(value for value in values if math.isfinite(value))
+        self.items = sorted(value for value in values if isfinite(value))
         self._summed = False
+        self._bits = 0
         self._total = 0
         self._squares = 0
 
@@ -66,20 +65,38 @@ class Crowd:
 
     def others(self, own: float | None) -> Peers:
         """All but ``own``, which is a value of the crowd; all of it where that is None or not finite."""
-        return Peers(self, own if own is not None and math.isfinite(own) else None)
+        return Peers(self, own if own is not None and isfinite(own) else None)
 
-    def sums(self) -> tuple[int, int]:
-        """Sum and sum of squares in units of 2**-1074 and 2**-2148."""
+    def sums(self, own: float | None) -> tuple[int, int, int, int]:
+        """How many there are without ``own``, their sum, the sum of squares, and the bits of the unit.
+
+        Sums are in units of 2**-bits, squares in those of 2**-(2 bits).
+        """
         if not self._summed:
             self._summed = True
             for value in self.items:
                 self._sum(value, 1)
-        return self._total, self._squares
+        if own is None:
+            return len(self.items), self._total, self._squares, self._bits
+        whole = self._whole(own)
+        return len(self.items) - 1, self._total - whole, self._squares - whole * whole, self._bits
 
     def _sum(self, value: float, sign: int) -> None:
-        whole = _whole(value)
+        whole = self._whole(value)
         self._total += sign * whole
         self._squares += sign * whole * whole
+
+    def _whole(self, value: float) -> int:
+        """The value in units that are fine enough for every value so far."""
+        top, bottom = value.as_integer_ratio()
+        bits = bottom.bit_length() - 1
+        finer = bits - self._bits
+        if finer > 0:
+            self._bits = bits
+            self._total <<= finer
+            self._squares <<= 2 * finer
+            return top
+        return top << -finer
 
 
 class Peers:
@@ -94,14 +111,6 @@ class Peers:
     def _items(self) -> Sequence[float]:
         items, own = self._crowd.items, self._own
         return items if own is None else Without(items, bisect_left(items, own))
-
-    def _sums(self) -> tuple[int, int, int]:
-        total, squares = self._crowd.sums()
-        size = len(self._crowd.items)
-        if self._own is None:
-            return size, total, squares
-        whole = _whole(self._own)
-        return size - 1, total - whole, squares - whole * whole
 
     def count(self) -> float:
         """How many others have a value."""
@@ -129,25 +138,18 @@ class Peers:
 
     def sum(self) -> float:
         """The sum, exactly rounded."""
-        return _ratio(self._sums()[1], 1 << _SCALE)
+        _, total, _, bits = self._crowd.sums(self._own)
+        return _ratio(total, 1 << bits)
 
     def mean(self) -> float:
         """The mean, exactly rounded."""
-        size, total, _ = self._sums()
-        return _ratio(total, size << _SCALE) if size else math.nan
+        size, total, _, bits = self._crowd.sums(self._own)
+        return _ratio(total, size << bits) if size else math.nan
 
     def std(self) -> float:
         """The population standard deviation."""
-        size, total, squares = self._sums()
-        if not size:
-            return math.nan
-        spread = size * squares - total * total
-        return _root(spread, size)
-
-
-def _whole(value: float) -> int:
-    top, bottom = value.as_integer_ratio()
-    return top << (_SCALE + 1 - bottom.bit_length())
+        size, total, squares, bits = self._crowd.sums(self._own)
+        return _root(size * squares - total * total, size, bits) if size else math.nan
 
 
 def _ratio(top: int, bottom: int) -> float:
@@ -158,8 +160,10 @@ def _ratio(top: int, bottom: int) -> float:
         return math.inf if top > 0 else -math.inf
 
 
-def _root(spread: int, size: int) -> float:
-    """sqrt(spread) / size in units of 2**-1074."""
+def _root(spread: int, size: int, bits: int) -> float:
+    """sqrt(spread) / size in units of 2**-bits."""
+    if spread <= 0:
+        return 0.0
     shift = max(0, 128 - spread.bit_length())
     shift += shift & 1
-    return _ratio(math.isqrt(spread << shift), size << (_SCALE + shift // 2)) if spread > 0 else 0.0
+    return _ratio(math.isqrt(spread << shift), size << (bits + shift // 2))

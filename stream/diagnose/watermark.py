@@ -85,21 +85,20 @@ class Watermark:
         """How many ranks there are, 0 where nobody knows."""
         return self._world
 
-    @property
-    def strict(self) -> int:
-        """See above."""
-        if not self._all_here():
-            return self.bounded
-        return max(self._low() - 1, self.bounded)
-
-    @property
-    def bounded(self) -> int:
-        """See above."""
-        if self._over():
-            return ENDLESS
+    def levels(self) -> tuple[int, int]:
+        """``strict`` and ``bounded``, see above."""
+        here = self._all_here()
+        if here and len(self._ended) == len(self._heard) > 0:
+            return ENDLESS, ENDLESS
         if self._first is None:
-            return NEVER
-        return max(self.newest, self._clock()) - self.lateness_ns
+            return NEVER, NEVER
+        newest, now = self.newest, self._now
+        if now is not None and now > newest:
+            # A trainer's clock may be behind that of the ticks: only what passed since counts.
+            read_at = self._read_at
+            newest = now if read_at is None or read_at <= newest else newest + now - read_at
+        bounded = newest - self.lateness_ns
+        return max(self._low() - 1, bounded) if here else bounded, bounded
 
     def _revive(self, source: str) -> None:
         """A source without an id of its own starts again."""
@@ -131,9 +130,6 @@ class Watermark:
             return True
         return self._first is not None and self.newest - self._first > APPEAR_NS
 
-    def _over(self) -> bool:
-        return len(self._ended) == len(self._heard) > 0 and self._all_here()
-
     def _low(self) -> int:
         """The least of what live sources were heard to."""
         lowest, heard = self._lowest, self._heard
@@ -146,14 +142,6 @@ class Watermark:
             else:
                 return at
         return ENDLESS
-
-    def _clock(self) -> int:
-        """Where the newest event would be by now. A trainer's clock may be behind that of the ticks."""
-        if self._now is None:
-            return NEVER
-        if self._read_at is None:
-            return self._now
-        return min(self._now, self.newest + self._now - max(self._read_at, self.newest))
 
     def save(self) -> list[Any]:
         """The state as plain data."""
