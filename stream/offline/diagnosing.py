@@ -65,9 +65,10 @@ class Diagnosing:
                 report.add(finding)
             report.print()
         self._tell(replay.problems)
-        if replay.totals and replay.skipped:
-            self._say(str(replay.skipped))
-        for event, names in names_of(replay.totals.values()).items():
+        seen = names_of(replay.totals.values())
+        if skipped := replay.skipped.about(seen):
+            self._say(str(skipped))
+        for event, names in seen.items():
             self._seen.setdefault(event, set()).update(names)
 
     def _print_json(self, replay: Replay) -> None:

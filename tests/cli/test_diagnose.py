@@ -136,7 +136,8 @@ def test_without_times_durations_are_skipped_and_named(pack: Path, data: Path) -
     result = diagnose(pack, data / "a.jsonl", "--json")
 
     assert [one["rule"] for one in found(result)] == ["slow-for-long"]
-    assert "no times in the data: skipped `for` of slow-for-long; left out slow-lately" in result.stderr
+    told = "no times in the data: skipped `for` of slow-for-long; left out slow-lately, rising"
+    assert told in result.stderr
 
 
 def test_with_times_durations_are_waited_for(pack: Path, data: Path) -> None:
@@ -161,7 +162,7 @@ def test_rules_that_slept_are_named(pack: Path, data: Path) -> None:
 
     assert (
         'asleep, fields that never came: grad_norm (near "grad_nrom") for jump; '
-        "step_time for slow-for-long, slow-lately\n"
+        "mine for rising; step_time for slow-for-long, slow-lately\n"
     ) in error
     assert "asleep, events that never came: train.eval for 1 rule, train.log for 1 rule\n" in error
 

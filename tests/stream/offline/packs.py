@@ -58,6 +58,11 @@ rules:
     summary: "Slow"
     on: train.step
     when: mean(step_time, over="5m") > 100
+  - id: rising
+    category: memory_leak
+    summary: "Rising"
+    on: train.step
+    when: rate(field("mine"), last=10) > 100
 """
 
 

@@ -77,8 +77,9 @@ def test_any_text_is_read(tmp_path: Path, text: str) -> None:
 
 _WORDS = st.sampled_from(
     [
-        "step", "loss", "epoch", "iter", ":", "=", " ", "1", "2.5", "nan", "/", "[", "]", "{'loss':", '{"loss":',
-        "}", "|", "1e999", "9" * 400, "-", ",", "lr=[", "\r", "100/200 [", "Epoch [1/2], Step [3/4]", "(ms)",
+        "step", "loss", "epoch", "iter", ":", "=", " ", "1", "2.5", "nan", "/", "[", "]", "{'loss':",
+        '{"loss":', "}", "|", "1e999", "9" * 400, "-", ",", "lr=[", "\r", "100/200 [",
+        "Epoch [1/2], Step [3/4]", "(ms)",
         "val loss", "2024-05-01 10:00:00 ",
     ]
 )  # fmt: skip
