@@ -20,6 +20,8 @@ from stream.events import Event
 
 MAX_WAITING: Final = 131_072
 """Events and decisions that wait in one run; one more and the oldest is judged before its time."""
+_LOOK_EVERY: Final = 31
+"""How often that is looked at: with every 32nd of them."""
 
 
 class Crossing:
@@ -47,8 +49,9 @@ class Crossing:
             self._decider.settle(run, out)
         elif not meeting.idle:
             self._advance(run, *meeting.watermark.levels(), out)
-            while meeting.size > self._max_waiting:
-                self._spill(run, out)
+            if meeting.pushed & _LOOK_EVERY == 0:
+                while meeting.size > self._max_waiting:
+                    self._spill(run, out)
 
     def end_emitter(self, run: Run, emitter: Emitter, out: list[Diagnosis]) -> None:
         """It said that it ends; what is open for it across ranks ends in its turn."""
@@ -114,6 +117,7 @@ class Crossing:
             else:
                 self._comparing.event(run, number, lane, member, out)
         self._gathered(run, number, lane, level, out)
+        lane.level = level
 
     def _gathered(self, run: Run, number: int, lane: Lane, at_ns: int, out: list[Diagnosis]) -> None:
         for steps in lane.steps.values():

@@ -59,7 +59,8 @@ class Turn(NamedTuple):
 class Lane:
     """``reached``: the last place that was judged; what comes for an earlier one is late.
 
-    ``series`` remembers where the events of an emitter go, by rule and emitter; it can be found again.
+    ``series`` remembers where the events of an emitter go, by rule and emitter, and ``level`` how far steps
+    were looked at; both can be found again.
     """
 
     def __init__(self, lateness_ns: int, kin: Kin) -> None:
@@ -69,7 +70,7 @@ class Lane:
         self.latest: dict[tuple[str, int, str | None], Latest] = {}
         self.series: dict[tuple[str, str], Any] = {}
         self.inhibition = Inhibition(kin)
-        self.reached = NEVER
+        self.reached = self.level = NEVER
         self.decided = NEVER
         self.count = 0
         self._lateness_ns = lateness_ns
@@ -88,7 +89,7 @@ class Lane:
         """Whether an event or a step may have its turn at this level."""
         if self.events and self.events[0].place <= level:
             return True
-        return any(steps.held for steps in self.steps.values())
+        return level > self.level and any(steps.held for steps in self.steps.values())
 
     @property
     def ready_ns(self) -> int:

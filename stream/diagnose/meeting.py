@@ -63,6 +63,11 @@ class Meeting:
         return ready if lane == STRICT else min(ready, self.lanes[STRICT].ready_ns)
 
     @property
+    def pushed(self) -> int:
+        """How much has ever waited."""
+        return self.lanes[STRICT].count + self.lanes[BOUNDED].count
+
+    @property
     def size(self) -> int:
         """How much waits."""
         return sum(lane.size for lane in self.lanes)
