@@ -45,6 +45,10 @@ class Engine:
     a run's emitters may come; ``max_series``: the most series and emitters of one run; ``max_waiting``:
     the most events and decisions of one run that wait for other ranks; ``experimental``: also run rules
     of that maturity; ``watch`` is told of every judgement.
+
+    Memory: of a run at most ``max_series`` series and as many emitters; of a series its windows (each at
+    most twice its ``last`` values, or 20,000 for ``over``), of a rule of absence 50 gaps and 16 starts a
+    rank, of an emitter 4,096 events behind a gap and 256 routes.
     """
 
     def __init__(
