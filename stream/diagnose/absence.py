@@ -3,18 +3,20 @@
 Two kinds. The absence of heartbeats is judged by the clock: the rank is silent although its path is alive.
 The absence of anything else is judged by heartbeats: the rank is alive, its records up to this heartbeat
 were read in order, and what it should have done is not among them. So an outage of telemetry, a backlog
-or a dead rank is never taken for a hang, and no clock but the rank's own decides.
+or a dead rank is never taken for a hang, and no clock but the rank's own decides. While another rank is in
+a phase that the rule does not count, this one may wait for it, and its clock stands too.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from emitter.vocabulary import attributes
 from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
+from stream.diagnose.away import Away, all_here
 from stream.diagnose.clock import Clock
 from stream.diagnose.inhibition import Held
 from stream.diagnose.saved import load_diagnosis, load_event, load_resource, save_diagnosis, save_struct
@@ -27,6 +29,10 @@ PENDING: Final = 16
 """Starts that wait for their end; more, and the oldest are forgotten."""
 SPAN_GRACE_NS: Final = 10_000_000_000
 """How much later than log records the end of a span may be read."""
+SAME_NS: Final = 1_000
+"""Progress this close to a step is that step: no phase begins so soon after it."""
+MOVED_NS: Final = 1_000_000_000
+"""Progress by less than this is not worth starting the clock anew."""
 
 Key = tuple[Any, ...]
 
@@ -48,14 +54,15 @@ class Listener:
 
     ``since``: from where the clock runs, None while it stands. ``mark``: from where the next gap is measured.
     ``waiting``: the starts (``after``) not answered yet. ``last``: the latest ``of``. ``beat``: the rank's
-    latest heartbeat. ``inside``: the rank is in a phase whose time counts, as far as its heartbeats say.
+    latest heartbeat. ``inside``: the rank is in a phase whose time counts, as far as its heartbeats say;
+    ``away``: when it was in others; ``crew``: the listeners of this rule on all ranks of the role.
     ``by_clock``: the clock decides, for heartbeats are absent. ``due``: when the tick clock will look at it,
     None where it will not. ``serial`` orders the listeners.
     """
 
     __slots__ = (
-        "absent", "beat", "by_clock", "diagnosis", "due", "emitter", "floor_ns", "gaps", "held", "inside",
-        "key", "last", "live", "mark", "resource", "rule", "serial", "since", "waiting",
+        "absent", "away", "beat", "by_clock", "crew", "diagnosis", "due", "emitter", "floor_ns", "gaps", "held",
+        "inside", "key", "last", "live", "mark", "resource", "rule", "serial", "since", "waiting",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, absent: Absent, key: Key, serial: int) -> None:
@@ -70,6 +77,8 @@ class Listener:
         self.due: int | None = None
         self.diagnosis: Diagnosis | None = None
         self.held: Held | None = None
+        self.away = Away()
+        self.crew: list[Listener] = [self]
         self.forget()
 
     def forget(self) -> None:
@@ -100,6 +109,11 @@ class Listener:
         """When the absence becomes too long, None while the clock stands."""
         return None if self.since is None else self.since.time + self.limit_ns
 
+    @property
+    def others(self) -> Iterator[Away]:
+        """When the other ranks that do the same work were away."""
+        return (one.away for one in self.crew if one is not self and one.last is not None)
+
     def take(self, event: Event, now: int | None) -> None:
         """What was waited for came. Its clock may be behind ours: for heartbeats the later one counts."""
         self.live = True
@@ -125,15 +139,20 @@ class Listener:
             self.since = self.waiting[0]
 
     def hear(self, beat: Event) -> None:
-        """A heartbeat: the rank lives. Time outside the rule's phases starts the clock anew."""
+        """A heartbeat: the rank lives. Time outside the rule's phases, and progress, start the clock anew."""
         self.live = True
         self._meet(beat)
         if not self.inside:
             self.since = self.mark = None
-        elif self.overtaken(beat):
+            self.away.stay(beat.time)
+            return
+        self.away.back(beat.time)
+        if self.overtaken(beat):
             self.since = self.mark = self.last = since(beat, beat.time)
-        elif self.since is None and self._armed():
-            self.since = since(beat, beat.time)
+        elif self.since is None:
+            self.since = since(beat, beat.time) if self._armed() else None
+        else:
+            self._progress(beat)
 
     def overtaken(self, beat: Event) -> bool:
         """Whether a heartbeat speaks of a later step than the last one read: that step's record was lost."""
@@ -142,13 +161,24 @@ class Listener:
             return False
         return step > last.step
 
-    def overdue(self) -> bool:
-        """Whether the latest heartbeat proves the absence: it came after the deadline."""
-        deadline = self.deadline
-        if self.by_clock or self.beat is None or deadline is None:
+    def proven(self) -> int | None:
+        """The deadline, where the latest heartbeat proves the absence: it came after it."""
+        if self.by_clock or self.beat is None or self.since is None:
+            return None
+        heard = self.beat.time - (SPAN_GRACE_NS if self.absent.of in words.SPANS else 0)
+        begin, limit = self.since.time, self.limit_ns
+        if begin + limit > heard:
+            return None
+        if self.absent.phases:
+            begin = all_here(self.others, begin, limit, heard)
+        return begin + limit if begin + limit <= heard else None
+
+    def excused(self, made: Diagnosis, time_ns: int) -> bool:
+        """Whether another rank was away within the limit before this moment, by all that was heard of it."""
+        if self.by_clock or not self.absent.phases:
             return False
-        grace = SPAN_GRACE_NS if self.absent.of in words.SPANS else 0
-        return self.beat.time >= deadline + grace
+        begin = time_ns - int(made.evidence["silent"] * 1e9) + SAME_NS
+        return any(away.end_in(begin, time_ns) is not None for away in self.others)
 
     def silent(self, clock: Clock) -> bool:
         """Whether no heartbeat came by the deadline, and the path was alive after it."""
@@ -181,18 +211,36 @@ class Listener:
             *(_save_since(one) for one in (self.last, self.since, self.mark)),
             [_save_since(one) for one in self.waiting],
             save_struct(self.beat),
+            self.inside,
+            self.away.save(),
         ]
 
     def load(self, saved: Sequence[Any]) -> None:
         """Become what ``save`` gave."""
-        _, _, _, self.emitter, resource, self.due, diagnosis, self.live, gaps, *times, waiting, beat = saved
+        (
+            _,
+            _,
+            _,
+            self.emitter,
+            resource,
+            self.due,
+            diagnosis,
+            self.live,
+            gaps,
+            *times,
+            waiting,
+            beat,
+            inside,
+            away,
+        ) = saved
         self.resource = None if resource is None else load_resource(resource)
         self.diagnosis = load_diagnosis(diagnosis)
         self.gaps.extend(gaps)
         self.last, self.since, self.mark = (None if one is None else Since(*one) for one in times)
         self.waiting.extend(Since(*one) for one in waiting)
-        if beat is not None:
-            self._meet(load_event(beat))
+        self.beat = None if beat is None else load_event(beat)
+        self.inside = inside
+        self.away.load(away)
 
     def _armed(self) -> bool:
         """Whether anything is waited for: a start without its end, or the next of at least two."""
@@ -201,7 +249,25 @@ class Listener:
     def _meet(self, beat: Event) -> None:
         phases = self.absent.phases
         self.beat = beat
-        self.inside = not phases or beat.values.get(attributes.PHASE) in phases
+        self.inside = not phases or beat.values.get(attributes.PHASE) in phases or self._goes_on(beat)
+
+    def _goes_on(self, beat: Event) -> bool:
+        """Whether steps are made in this phase: the last progress is a step, and no phase began since."""
+        got_on = self._got_on(beat)
+        return got_on is not None and self.last is not None and abs(got_on - self.last.time) < SAME_NS
+
+    def _got_on(self, beat: Event) -> int | None:
+        """When the rank last made a step or changed its phase, by its own word."""
+        age = beat.values.get(words.PROGRESS_AGE)
+        if self.absent.of != words.STEP or not isinstance(age, (int, float)):
+            return None
+        return beat.time - round(age * 1e9)
+
+    def _progress(self, beat: Event) -> None:
+        """A step may have many parts: each that begins shows that the rank gets on."""
+        got_on = self._got_on(beat)
+        if got_on is not None and self.since is not None and got_on > self.since.time + MOVED_NS:
+            self.since = since(beat, got_on)
 
     def _repeat(self, came: Since) -> None:
         mark, gaps = self.mark, self.gaps
@@ -212,6 +278,7 @@ class Listener:
             self.since = came if gaps or self.by_clock else None
         else:
             self.mark = self.since = None
+            self.away.back(came.time)
 
     def _answer(self, came: Since) -> None:
         """All starts up to this end are answered."""

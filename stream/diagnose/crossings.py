@@ -47,7 +47,7 @@ class Crossings:
         }
         self.echoes = (BOUNDED if observed else STRICT) if DIAGNOSIS in plans.on else None
         self._on_diagnosis = frozenset(rule.id for rule in rules if rule.on == DIAGNOSIS)
-        inhibited = any(rule.inhibited_by for rule in rules)
+        inhibited = any(rule.inhibited_by or rule.excusable for rule in rules)
         self.needed = bool(self.wanted) or inhibited or self.echoes is not None
 
     def lane(self, rule_id: str) -> int:

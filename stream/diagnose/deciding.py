@@ -107,6 +107,8 @@ class Decider:
                 self._echo(run, turn.made, turn.time_ns, out)
             elif turn.kind == FREED:
                 self._free(run, lane, out)
+                if lane.inhibition.may_free:
+                    lane.turn(turn.place, FREED, "", (), turn.time_ns, None, None)
             elif turn.kind == DESERTED:
                 self._desert(run, turn.time_ns, out)
             elif turn.held is not None:
@@ -131,7 +133,7 @@ class Decider:
         self, run: Run, lane: Lane, held: Held, made: Diagnosis, time_ns: int, out: list[Diagnosis]
     ) -> str | None:
         """Say a symptom unless a cause fires; gives the cause."""
-        if held.said:
+        if held.said or _excused(held, made, time_ns):
             return None
         held.diagnosis, held.time_ns = made, time_ns
         cause = lane.inhibition.cause_of(held)
@@ -142,8 +144,11 @@ class Decider:
         return cause
 
     def _free(self, run: Run, lane: Lane, out: list[Diagnosis]) -> None:
-        for held, time_ns in lane.inhibition.freed():
-            if held.diagnosis is not None:
+        """One symptom at a time: it may be a cause of the next."""
+        free = lane.inhibition.freed()
+        if free is not None:
+            held, time_ns = free
+            if held.diagnosis is not None and not _excused(held, held.diagnosis, time_ns):
                 made = replace(held.diagnosis, time=rfc3339(time_ns))
                 self._speak(run, lane, held, made, time_ns, out)
 
@@ -180,3 +185,7 @@ class Decider:
 
     def _lane_of(self, meeting: Meeting, rule: str) -> Lane:
         return meeting.lanes[self._crossings.lane(rule)]
+
+
+def _excused(held: Held, made: Diagnosis, time_ns: int) -> bool:
+    return held.symptom is not None and held.symptom.excused(made, time_ns)

@@ -16,12 +16,17 @@ _ALWAYS: Final = ("run",)
 
 
 class Kin:
-    """Causes and symptoms of a set of rules, which do not change from run to run."""
+    """Causes and symptoms of a set of rules, which do not change from run to run.
+
+    ``order``: causes before the symptoms they inhibit, which may be causes themselves.
+    """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.symptoms: dict[str, list[Rule]] = {}
         self.same: dict[str, tuple[str, ...]] = {}
-        for rule in rules:
+        self.order: dict[str, int] = {}
+        for place, rule in enumerate(rules):
+            self.order[rule.id] = place
             self.same[rule.id] = tuple(name for name in rule.same if name not in _ALWAYS)
             for cause in rule.inhibited_by:
                 self.symptoms.setdefault(cause, []).append(rule)
@@ -40,6 +45,9 @@ class Symptom(Protocol):
     @property
     def rule(self) -> Rule:
         """Its rule."""
+
+    def excused(self, made: Diagnosis, time_ns: int) -> bool:
+        """Whether what other ranks did before this moment means that it is none."""
 
 
 class Held:
@@ -70,6 +78,7 @@ class Inhibition:
         self._firing: dict[tuple[str, tuple[str, ...], Agreement], int] = {}
         self._quiet: dict[tuple[str, Agreement], dict[int, Held]] = {}
         self._freed: dict[tuple[str, Agreement], int] = {}
+        self._queue: list[tuple[int, str, int, int, Held]] = []
 
     def hold(self, number: int, rule: Rule, key: tuple[Any, ...], made: Diagnosis) -> Held:
         """A symptom that opened."""
@@ -119,18 +128,24 @@ class Inhibition:
     @property
     def may_free(self) -> bool:
         """Whether ``freed`` has something to look at."""
-        return bool(self._freed)
+        return bool(self._freed or self._queue)
 
-    def freed(self) -> list[tuple[Held, int]]:
-        """Symptoms that are still open and have no cause any more, and since when, in a fixed order."""
-        found = [
-            (held, max(time_ns, held.time_ns))
-            for place, time_ns in self._freed.items()
-            for held in self._quiet.get(place, {}).values()
-            if self.cause_of(held) is None
-        ]
-        self._freed.clear()
-        return sorted(found, key=lambda one: (one[0].rule.id, repr(one[0].key), one[0].number))
+    def freed(self) -> tuple[Held, int] | None:
+        """The next symptom that is still open and has no cause any more, and since when; causes first."""
+        if self._freed:
+            waiting = {entry[2]: entry for entry in self._queue}
+            for place, time_ns in self._freed.items():
+                for held in self._quiet.get(place, {}).values():
+                    order = self._kin.order[held.rule.id]
+                    waiting[held.number] = (order, repr(held.key), held.number, time_ns, held)
+            self._freed.clear()
+            self._queue = sorted(waiting.values(), reverse=True)
+        while self._queue:
+            _, _, number, time_ns, held = self._queue.pop()
+            quiet = number in self._quiet.get((held.rule.id, held.agreement), ())
+            if quiet and self.cause_of(held) is None:
+                return held, max(time_ns, held.time_ns)
+        return None
 
     def save(self) -> list[Any]:
         """The state as plain data; symptoms by number."""

@@ -65,7 +65,7 @@ class Listening:
             if listener.live and listener.diagnosis is None:
                 (silent if listener.silent(self._clock) else again).append((listener, run))
         for listener, run in silent:
-            self._fire(run, listener, out)
+            self._fire(run, listener, listener.deadline, out)
         for listener, run in again + silent:
             self._plan(listener, run)
 
@@ -74,6 +74,7 @@ class Listening:
         key = load_key(saved[1])
         listener = run.listeners[rule.id, key] = Listener(rule, absent, key, saved[2])
         listener.load(saved)
+        _join(run, listener)
         if listener.due is not None:
             heapq.heappush(self._due, (listener.due, listener.serial, listener, run))
 
@@ -82,6 +83,7 @@ class Listening:
         for listener in run.listeners.values():
             if listener.emitter == emitter.key:
                 self._resolve(run, listener, time_ns, transitions.ENDED, None, out)
+                listener.away.back(time_ns)
                 listener.forget()
 
     def end_attempt(self, run: Run, time_ns: int, reason: str, out: list[Diagnosis]) -> None:
@@ -107,8 +109,8 @@ class Listening:
         listener.hear(event)
         if listener.since is not running and listener.diagnosis is not None:
             self._resolve(run, listener, event.time, transitions.CLEARED, event, out)
-        elif listener.diagnosis is None and listener.overdue():
-            self._fire(run, listener, out)
+        elif listener.diagnosis is None and (deadline := listener.proven()) is not None:
+            self._fire(run, listener, deadline, out)
         elif self._watching is not None:
             self._watching.listened(listener, event.time, (verdicts.NO_MATCH, ""))
 
@@ -123,6 +125,8 @@ class Listening:
         if known is None:
             self.serial += 1
             known = run.listeners[rule.id, key] = Listener(rule, absent, key, self.serial)
+            known.resource = emitter.resource
+            _join(run, known)
         known.emitter, known.resource = emitter.key, emitter.resource
         return known
 
@@ -133,8 +137,8 @@ class Listening:
             listener.due = deadline
             heapq.heappush(self._due, (deadline, listener.serial, listener, run))
 
-    def _fire(self, run: Run, listener: Listener, out: list[Diagnosis]) -> None:
-        begin, at, resource = listener.since, listener.deadline, listener.resource
+    def _fire(self, run: Run, listener: Listener, at: int | None, out: list[Diagnosis]) -> None:
+        begin, resource = listener.since, listener.resource
         if begin is None or at is None or resource is None:
             return
         event = Event(listener.absent.of, at, step=begin.step, epoch=begin.epoch)
@@ -158,6 +162,13 @@ class Listening:
         self._publisher.resolve(run, listener, time_ns, reason, out, event)
         if said and self._watching is not None:
             self._watching.listened(listener, time_ns, (verdicts.RESOLVED, reason))
+
+
+def _join(run: Run, listener: Listener) -> None:
+    """One more of those that do the same work."""
+    role = None if listener.resource is None else listener.resource.role
+    listener.crew = run.crews.setdefault((listener.rule.id, role), [])
+    listener.crew.append(listener)
 
 
 def _names(absent: Absent) -> tuple[str, ...]:

@@ -29,9 +29,10 @@ class Publisher:
     ) -> Outcome:
         """Say that this fires at this time; asked again at each sample that still matches, until it is said.
 
-        Gives the outcome and its detail (see verdicts). A rule with causes leaves it to the decider.
+        Gives the outcome and its detail (see verdicts). A rule with causes leaves it to the decider, and so
+        does an absence that other ranks may excuse.
         """
-        if speaker.rule.inhibited_by:
+        if speaker.rule.inhibited_by or speaker.rule.excusable:
             return self.decider.ask(run, speaker, time_ns, make, out)
         speaker.diagnosis = made = make()
         self._say(run, speaker, made, time_ns, out)

@@ -78,13 +78,14 @@ class Run:
     """One run. Everything but ``positions`` belongs to the present attempt.
 
     ``open``: the series that are open, in the order in which they opened. ``feeds``: windows filled by other
-    events, by rule, place and the part of the key that the resource gives. ``voices``: who says the events
-    named diagnosis. ``meet`` makes the meeting of a new attempt.
+    events, by rule, place and the part of the key that the resource gives. ``crews``: the listeners of a
+    rule and role. ``voices``: who says the events named diagnosis. ``meet`` makes the meeting of a new
+    attempt.
     """
 
     __slots__ = (
-        "attempt", "emitters", "feeds", "holding", "id", "listeners", "meet", "meeting", "open", "positions",
-        "seen", "series", "voices",
+        "attempt", "crews", "emitters", "feeds", "holding", "id", "listeners", "meet", "meeting", "open",
+        "positions", "seen", "series", "voices",
     )  # fmt: skip
 
     def __init__(self, run_id: str, attempt: int, meet: Callable[[], Meeting]) -> None:
@@ -102,6 +103,7 @@ class Run:
         self.series: dict[tuple[str, Key], Series] = {}
         self.feeds: dict[tuple[str, int, Key], Feed] = {}
         self.listeners: dict[tuple[str, Key], Listener] = {}
+        self.crews: dict[tuple[str, str | None], list[Listener]] = {}
         self.open: dict[tuple[str, Key], Series] = {}
         self.holding: dict[str, Emitter] = {}
         self.voices: dict[tuple[int | None, str | None, str | None], Emitter] = {}

@@ -69,6 +69,10 @@ class Series:
         """The rule this is a series of."""
         return self.plan.rule
 
+    def excused(self, made: Diagnosis, time_ns: int) -> bool:
+        """Never: only absences are."""
+        return False
+
     def matched(self, event: Event) -> bool:
         """Count a matching sample; True when the rule's persistence is reached."""
         if self.first is None:

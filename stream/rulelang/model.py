@@ -211,6 +211,11 @@ class Rule:
     params: Mapping[str, float] = field(default_factory=dict)
     tests: tuple[Sample, ...] = ()
 
+    @property
+    def excusable(self) -> bool:
+        """Whether what other ranks do may excuse what this rule sees on one."""
+        return self.absent is not None and bool(self.absent.phases)
+
 
 @dataclass(frozen=True)
 class Pack:
