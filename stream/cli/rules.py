@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stream.cli.diagnose import Params, load, numbers
-from stream.cli.options import ERROR, FOUND, USAGE, AsJson, Rules, fail
+from stream.cli.options import ERROR, FOUND, USAGE, AsJson, ClickHouse, Rules, fail
 
 app = typer.Typer(help="Author rules.", no_args_is_help=True)
 
@@ -38,16 +38,28 @@ def check(paths: Paths = None, params: Params = None, as_json: AsJson = False) -
 
 
 @app.command("list")
-def list_rules(paths: Paths = None, params: Params = None, as_json: AsJson = False) -> None:
-    """List the rules."""
-    from stream.cli import rule_listing
+def list_rules(
+    paths: Paths = None,
+    params: Params = None,
+    since: Annotated[
+        str | None, typer.Option(help="How often each fired in so long a stretch of history, such as 7d.")
+    ] = None,
+    clickhouse: ClickHouse = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the rules, or how often each of them fired."""
+    from stream.cli import rule_listing, rule_rates
 
     rules = load(paths, params).rules
+    rates = {one.rule: one for one in rule_rates.ask(clickhouse, since)} if since is not None else None
     if as_json:
         for rule in rules:
-            typer.echo(json.dumps(rule_listing.as_json(rule)))
-        return
-    rule_listing.show(rules)
+            rate = {"rate": rule_rates.as_json(rule.id, rates)} if rates is not None else {}
+            typer.echo(json.dumps({**rule_listing.as_json(rule), **rate}))
+    elif since is not None and rates is not None:
+        rule_rates.show(rules, rates, since)
+    else:
+        rule_listing.show(rules)
 
 
 @app.command("show")
