@@ -61,8 +61,8 @@ class Listener:
     """
 
     __slots__ = (
-        "absent", "away", "beat", "by_clock", "crew", "diagnosis", "due", "emitter", "floor_ns", "gaps", "held",
-        "inside", "key", "last", "live", "mark", "resource", "rule", "serial", "since", "waiting",
+        "absent", "away", "beat", "by_clock", "crew", "diagnosis", "due", "emitter", "floor_ns", "gaps",
+        "held", "inside", "key", "last", "live", "mark", "resource", "rule", "serial", "since", "waiting",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, absent: Absent, key: Key, serial: int) -> None:

@@ -50,7 +50,7 @@ class Away:
 
 
 def all_here(others: Iterable[Away], since: int, limit: int, now: int) -> int:
-    """The first moment from ``since`` on after which nobody was away for ``limit``, as far as is known now."""
+    """The first moment from ``since`` on after which nobody was away for ``limit``, by what is known now."""
     away = [other for other in others if other.spans]
     while away and since + limit <= now:
         end = max(
