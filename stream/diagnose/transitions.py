@@ -73,7 +73,10 @@ def resolved(
     """The same diagnosis, resolved: with the values that ended it where an event did."""
     evidence = {**open_one.evidence, **values, "reason": reason}
     step, epoch = (event.step, event.epoch) if event else (open_one.step, open_one.epoch)
-    return replace(open_one, state=RESOLVED, time=rfc3339(time_ns), step=step, epoch=epoch, evidence=evidence)
+    place = _place(event) if event is not None and LINE in event.values else {}
+    return replace(
+        open_one, state=RESOLVED, time=rfc3339(time_ns), step=step, epoch=epoch, evidence=evidence, **place
+    )
 
 
 def _place(event: Event) -> dict[str, Any]:
