@@ -347,8 +347,8 @@ def test_a_person_reads_what_where_how_sure_and_what_to_do(pack: Path, data: Pat
     assert re.search(r"where +rank 0, step 21, ", text)
     assert re.search(r"sure +ratio 25 > limit 10", text)
     assert "2 in a row, since step 20" in text
-    assert re.search(r"grad_norm +▁+█\[█\]▁+  1 to 25", text)
-    assert re.search(r"until +rank 0, step 22,.*cleared", text)
+    assert re.search(r"series +▁+█\[█\]▁+  grad_norm 1 to 25", text)
+    assert re.search(r"until +rank 0, step 22, my-run.jsonl line 23 \(cleared\)", text)
 
 
 def test_repeated_findings_are_told_together(pack: Path, data: Path) -> None:

@@ -17,7 +17,7 @@ from stream.offline.asleep import asleep, names_of, rules_told
 from stream.offline.replay import Finding, Replay
 from stream.offline.report.margins import margins
 from stream.offline.report.sparkline import sparkline
-from stream.offline.report.strips import BEFORE, Strip, Strips
+from stream.offline.report.strips import Strip, Strips
 from stream.offline.totals import RunTotals
 from stream.rulelang.model import Action, Rule
 
@@ -102,7 +102,7 @@ class Report:
             for line in _sure(rule, one):
                 table.add_row("sure", line)
         if found.strip is not None:
-            table.add_row(found.strip_name[:_LABEL], _picture(found.strip))
+            table.add_row("series", _picture(found.strip, found.strip_name))
         if "text" in one.evidence:
             table.add_row("line", Text(str(one.evidence["text"]).strip()[:300]))
         if found.ended and (self._all_states or "ended" not in found.ended):
@@ -167,12 +167,11 @@ def _sure(rule: Rule, one: Diagnosis) -> list[str]:
     return lines
 
 
-def _picture(strip: Strip) -> Text:
+def _picture(strip: Strip, name: str) -> Text:
     values = strip.values
     finite = [value for value in values if value - value == 0]
-    span = f"  {min(finite):.4g} to {max(finite):.4g}" if finite else ""
-    drawn = sparkline(values[-(BEFORE + 24) :], strip.mark - max(0, len(values) - BEFORE - 24))
-    return Text(drawn, no_wrap=True, overflow="crop").append(span, style="dim")
+    span = f"  {name} {min(finite):.4g} to {max(finite):.4g}" if finite else f"  {name}"
+    return Text(sparkline(values, strip.mark), no_wrap=True, overflow="ellipsis").append(span, style="dim")
 
 
 def _action(action: Action) -> str:

@@ -8,8 +8,8 @@ from typing import Final, TypeAlias
 
 from stream.offline.points import Point
 
-BEFORE: Final = 36
-AFTER: Final = 12
+BEFORE: Final = 28
+AFTER: Final = 8
 MEMORY: Final = 320
 """More than a batch of the engine, so that the point that fired is still there."""
 MAX_SERIES: Final = 4096
