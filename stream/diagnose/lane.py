@@ -45,6 +45,7 @@ class Turn(NamedTuple):
 
     place: int
     kind: int
+    order: int
     rule: str
     key: str
     serial: int
@@ -74,6 +75,7 @@ class Lane:
         self.decided = NEVER
         self.count = 0
         self._lateness_ns = lateness_ns
+        self._order = kin.order
 
     @property
     def size(self) -> int:
@@ -125,7 +127,19 @@ class Lane:
         """A decision to take in its turn; False where that has passed, and it is taken at once."""
         self.count += 1
         heapq.heappush(
-            self.turns, Turn(place, kind, rule, repr(key), self.count, time_ns, held, made, **ending)
+            self.turns,
+            Turn(
+                place,
+                kind,
+                self._order.get(rule, -1),
+                rule,
+                repr(key),
+                self.count,
+                time_ns,
+                held,
+                made,
+                **ending,
+            ),
         )
         return place >= self.decided
 

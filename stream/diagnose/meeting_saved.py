@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -100,10 +101,11 @@ def _load_lane(
         if rule in rules
     }
     lane.turns = [
-        _load_turn(one, held)
+        _load_turn(one, crossings.kin.order, held)
         for one in saved["turns"]
         if (one[2] in rules or not one[2]) and (one[6] is None or one[6] in held)
     ]
+    heapq.heapify(lane.turns)
     lane.inhibition = Inhibition.load(crossings.kin, saved["inhibition"], held, rules)
     return lane
 
@@ -132,11 +134,12 @@ def _load_member(saved: Sequence[Any]) -> Member:
 def _save_turn(turn: Turn) -> list[Any]:
     held = None if turn.held is None else turn.held.number
     at = None if turn.at is None else list(turn.at)
-    return [*turn[:6], held, save_diagnosis(turn.made), turn.reason, at, turn.values]
+    return [*turn[:2], *turn[3:7], held, save_diagnosis(turn.made), turn.reason, at, turn.values]
 
 
-def _load_turn(saved: Sequence[Any], held: Mapping[int, Held]) -> Turn:
-    *order, number, made, reason, at, values = saved
+def _load_turn(saved: Sequence[Any], order: Mapping[str, int], held: Mapping[int, Held]) -> Turn:
+    place, kind, rule, key, serial, time_ns, number, made, reason, at, values = saved
     held_now = None if number is None else held[number]
     where = None if at is None else (at[0], at[1])
-    return Turn._make([*order, held_now, load_diagnosis(made), reason, where, values])
+    turn = (place, kind, order.get(rule, -1), rule, key, serial, time_ns)
+    return Turn._make([*turn, held_now, load_diagnosis(made), reason, where, values])

@@ -54,6 +54,8 @@ ACROSS = rules(
         name="many", on="diagnosis",
     ),
     rule("when: loss < 0\ninhibited_by: [many]", name="negative"),
+    rule("when: loss > 5\ninhibited_by: [delayed, cause]", name="a-chain"),
+    rule("when: loss > 1\nkeep_firing: 1s\ninhibited_by: [a-chain]", name="a-long-chain"),
     HANG,
 )  # fmt: skip
 """Rules over several ranks, rules with causes on any rank, and rules on diagnoses: all on numbered events."""
