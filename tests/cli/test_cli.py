@@ -17,7 +17,7 @@ from stream.cli.options import ERROR, FOUND, USAGE
 COMMANDS = [
     "demo", "up", "version", "worker", "gateway", "clickhouse", "view", "topics plan", "topics apply",
     "db migrate", "dashboards build", "rules check", "rules list", "rules test", "rules match", "rules show",
-    "rules schema", "rules backtest",
+    "rules schema", "rules backtest", "diagnose", "explain",
 ]  # fmt: skip
 
 _THREE_MISTAKES = """\
