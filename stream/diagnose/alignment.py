@@ -6,7 +6,7 @@ Works on events in one order of time (the lane's), so what comes out is a functi
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, TypeVar
 
 MAX_GROUPS: Final = 1024
@@ -38,6 +38,7 @@ class Alignment(Generic[Member]):
         self._groups: dict[int, Group[Member]] = {}
         self._open: list[int] = []
         self._steps: dict[str, int] = {}
+        self._waited: dict[str, None] = {}
         self._top = -1
         self._judged: dict[int, int] = {}
         self._started_ns: int | None = None
@@ -54,6 +55,7 @@ class Alignment(Generic[Member]):
             self._started_ns = at_ns
         last = self._steps.get(who)
         self._steps[who] = step
+        self._waited[who] = None
         self._pass(who, last, step)
         group = self._groups.get(step)
         if group is None:
@@ -82,9 +84,18 @@ class Alignment(Generic[Member]):
 
     def leave(self, who: str) -> None:
         """This one ended: nobody waits for it."""
-        if self._steps.pop(who, None) is not None:
+        self._steps.pop(who, None)
+        self._forsake(who)
+
+    def _forsake(self, who: str) -> None:
+        if who in self._waited:
+            del self._waited[who]
             for group in self._groups.values():
                 group.passed.discard(who)
+
+    def holds(self, who: str, whose: Callable[[Member], str]) -> bool:
+        """Whether an open step has a member of this one."""
+        return any(whose(member) == who for group in self._groups.values() for member in group.members)
 
     def _begin(self, step: int, at_ns: int, back: bool) -> Group[Member]:
         if back:
@@ -92,7 +103,7 @@ class Alignment(Generic[Member]):
         group = self._groups[step] = Group(at_ns)
         insort(self._open, step)
         if not back:
-            group.passed.update(who for who, at in self._steps.items() if at > step)
+            group.passed.update(who for who in self._waited if self._steps[who] > step)
         return group
 
     def _late(self, step: int, at_ns: int, back: bool) -> bool:
@@ -108,25 +119,27 @@ class Alignment(Generic[Member]):
             self._groups[number].passed.add(who)
 
     def _all_passed(self, group: Group[Member], at_ns: int, world: int) -> bool:
-        if len(group.passed) < len(self._steps):
+        if len(group.passed) < len(self._waited):
             return False
+        if not self._waited:
+            return True
         everybody = 0 < world <= len(self._steps)
         return everybody or (self._started_ns is not None and at_ns > self._started_ns + self._lateness_ns)
 
     def _leave_behind(self, group: Group[Member]) -> None:
-        for who in [who for who in self._steps if who not in group.passed]:
-            self.leave(who)
+        for who in [who for who in self._waited if who not in group.passed]:
+            self._forsake(who)
 
     def _end(self, step: int, at_ns: int) -> list[Member]:
         del self._open[0]
-        members = self._groups.pop(step).members
-        self.held -= len(members)
+        group = self._groups.pop(step)
+        self.held -= len(group.members)
         self._top = max(self._top, step)
+        for old in [one for one, judged_ns in self._judged.items() if judged_ns < at_ns - self._lateness_ns]:
+            del self._judged[old]
         self._judged.pop(step, None)
-        self._judged[step] = at_ns
-        while self._judged[oldest := next(iter(self._judged))] < at_ns - self._lateness_ns:
-            del self._judged[oldest]
-        return members
+        self._judged[step] = min(at_ns, group.first_ns + self._lateness_ns)
+        return group.members
 
     def save(self) -> list[Any]:
         """The state as plain data but for the members."""
@@ -137,6 +150,7 @@ class Alignment(Generic[Member]):
         return [
             groups,
             self._steps,
+            list(self._waited),
             self._top,
             [[step, at_ns] for step, at_ns in self._judged.items()],
             self._started_ns,
@@ -146,8 +160,9 @@ class Alignment(Generic[Member]):
     def load(cls, lateness_ns: int, state: list[Any]) -> Alignment[Member]:
         """Goes on where ``save`` was called; members must be made ready by the caller."""
         made = cls(lateness_ns)
-        groups, steps, made._top, judged, made._started_ns = state
+        groups, steps, waited, made._top, judged, made._started_ns = state
         made._steps = dict(steps)
+        made._waited = dict.fromkeys(waited)
         made._judged = dict(judged)
         for step, first_ns, passed, members in groups:
             group = made._groups[step] = Group(first_ns)

@@ -112,12 +112,14 @@ class Crossing:
     def _events(self, run: Run, number: int, lane: Lane, level: int, out: list[Diagnosis]) -> None:
         while (member := lane.next_event(level)) is not None:
             self._gathered(run, number, lane, member.place, out)
+            self._left(run, number, lane, out)
             if member.event is None:
                 self._ended(run, number, lane, member, out)
             else:
                 self._comparing.event(run, number, lane, member, out)
         self._gathered(run, number, lane, level, out)
         lane.level = level
+        self._left(run, number, lane, out)
 
     def _gathered(self, run: Run, number: int, lane: Lane, at_ns: int, out: list[Diagnosis]) -> None:
         for steps in lane.steps.values():
@@ -126,14 +128,23 @@ class Crossing:
 
     def _ended(self, run: Run, number: int, lane: Lane, member: Member, out: list[Diagnosis]) -> None:
         emitter = run.emitters.get(member.source)
-        if emitter is None:
-            return
-        self._comparing.end(lane, emitter)
-        run.meeting.floor = member.place
-        last = _deserted(run) and not any(other.event is None for other in lane.events)
-        self._judge.end_shared(run, None if last else emitter.key, member.place, out, number)
-        if last and self._crossings.echoes == number:
-            lane.turn(member.place, DESERTED, "", (), member.place, None, None)
+        if emitter is not None:
+            self._comparing.end(lane, emitter)
+            lane.leaving.append((member.source, member.place))
+            self._gathered(run, number, lane, member.place, out)
+            self._left(run, number, lane, out)
+
+    def _left(self, run: Run, number: int, lane: Lane, out: list[Diagnosis]) -> None:
+        """Who ended, and is part of no step any more that is still to be judged, takes along what is open."""
+        for source, place in list(lane.leaving):
+            if lane.gathers(source):
+                continue
+            lane.leaving.remove((source, place))
+            run.meeting.floor = place
+            last = _deserted(run) and lane.deserted
+            self._judge.end_shared(run, None if last else source, place, out, number)
+            if last and self._crossings.echoes == number:
+                lane.turn(place, DESERTED, "", (), place, None, None)
 
     def _spill(self, run: Run, out: list[Diagnosis]) -> None:
         """Too much waits: the oldest goes first, ready or not."""

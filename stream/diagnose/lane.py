@@ -60,8 +60,8 @@ class Turn(NamedTuple):
 class Lane:
     """``reached``: the last place that was judged; what comes for an earlier one is late.
 
-    ``series`` remembers where the events of an emitter go, by rule and emitter, and ``level`` how far steps
-    were looked at; both can be found again.
+    ``leaving``: emitters that ended, and where. ``series`` remembers where the events of an emitter go, by
+    rule and emitter, and ``level`` how far steps were looked at; both can be found again.
     """
 
     def __init__(self, lateness_ns: int, kin: Kin) -> None:
@@ -70,6 +70,7 @@ class Lane:
         self.steps: dict[str, Alignment[Member]] = {}
         self.latest: dict[tuple[str, int, str | None], Latest] = {}
         self.series: dict[tuple[str, str], Any] = {}
+        self.leaving: list[tuple[str, int]] = []
         self.inhibition = Inhibition(kin)
         self.reached = self.level = NEVER
         self.decided = NEVER
@@ -86,6 +87,15 @@ class Lane:
     def idle(self) -> bool:
         """Whether nothing waits."""
         return not self.turns and not self.events and not any(steps.held for steps in self.steps.values())
+
+    def gathers(self, source: str) -> bool:
+        """Whether a step that is still to be judged has an event of this emitter."""
+        return any(steps.held and steps.holds(source, _source) for steps in self.steps.values())
+
+    @property
+    def deserted(self) -> bool:
+        """Whether nobody is left whose end is still to come."""
+        return not self.leaving and not any(other.event is None for other in self.events)
 
     def waits(self, level: int) -> bool:
         """Whether an event or a step may have its turn at this level."""
@@ -167,3 +177,7 @@ class Lane:
         first_ns, name = min(begun, key=lambda one: (one[0] or 0, one[1]))
         found = self.steps[name].first(first_ns or 0)
         return None if found is None else found[1]
+
+
+def _source(member: Member) -> str:
+    return member.source

@@ -82,6 +82,7 @@ def _save_lane(lane: Lane) -> dict[str, Any]:
         "events": [_save_member(member) for member in sorted(lane.events)],
         "steps": {name: _save_steps(steps) for name, steps in lane.steps.items()},
         "latest": [[*place, latest.save()] for place, latest in lane.latest.items()],
+        "leaving": [list(one) for one in lane.leaving],
         "turns": [_save_turn(turn) for turn in sorted(lane.turns)],
         "inhibition": lane.inhibition.save(),
     }
@@ -93,6 +94,7 @@ def _load_lane(
 ) -> Lane:  # fmt: skip
     lane = Lane(lateness_ns, crossings.kin)
     lane.count, lane.reached, lane.decided = saved["count"], saved["reached"], saved["decided"]
+    lane.leaving = [(source, place) for source, place in saved["leaving"]]
     lane.events = [_load_member(one) for one in saved["events"]]
     lane.steps = {name: _load_steps(lateness_ns, steps) for name, steps in saved["steps"].items()}
     lane.latest = {
