@@ -67,7 +67,8 @@ def test_the_clock_passes_time_where_ranks_stop() -> None:
 
 def test_alone_is_who_expects_nobody() -> None:
     """A world of one, or an unknown one with a single emitter."""
-    assert _heard((0, 1.0), world=1).alone and _heard((0, 1.0), world=None).alone
+    assert _heard((0, 1.0), world=1).alone
+    assert _heard((0, 1.0), world=None).alone
     assert not _heard((0, 1.0), world=2).alone
     assert not _heard((0, 1.0), (1, 1.0), world=None).alone
     assert Watermark(LATENESS).levels() == (NEVER, NEVER)
