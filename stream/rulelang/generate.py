@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from stream.rulelang import functions, globs, numbers
+from stream.rulelang import functions, globs, lazy, numbers
 
 SLOTS: Final = "_slots"
 WINDOWS: Final = "_windows"
@@ -85,18 +85,33 @@ class Code:
     def condition(self, tree: ast.expr) -> str:
         """A function of slots, windows and peers giving the truth of ``tree``.
 
-        A conjunction stops at its first part that fails, and a ``let`` is computed only before the first
-        part that needs it: cheap tests in front keep costly statistics behind them from being computed.
+        A conjunction stops at its first part that fails, and a ``let`` is computed where it is first read:
+        cheap tests in front keep costly statistics behind them from being computed.
         """
         parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
-        body: list[ast.stmt] = []
-        done: set[str] = set()
-        for part in parts:
-            needed = _needed(self._lets, part)
-            body.extend(_assignments(self._lets, needed - done))
-            done |= needed
-            body.append(ast.If(ast.UnaryOp(ast.Not(), part), [ast.Return(ast.Constant(False))], []))
+        try:
+            body = self._lazily(parts)
+        except lazy.TooLargeError:
+            body = [*_assignments(self._lets, _needed(self._lets, tree)), *map(_unless, parts)]
         return self._add([SLOTS, WINDOWS, PEERS], [*body, ast.Return(ast.Constant(True))])
+
+    def _lazily(self, parts: Sequence[ast.expr]) -> list[ast.stmt]:
+        """The tests of a conjunction. Raises TooLargeError."""
+        lets = dict(self._lets)
+        expander = lazy.Expander(lets)
+        ready: set[str] = set()
+        body: list[ast.stmt] = []
+        for part in parts:
+            for name in [name for name in lets if name in lazy.read_always(part, lets) - ready]:
+                if name not in expander.lazy:
+                    value = expander.expand(lets[name], ready)
+                    body.append(ast.Assign([ast.Name(f"_let_{name}", ast.Store())], value))
+                    ready.add(name)
+            body.append(_unless(expander.expand(part, ready)))
+        begin = [
+            ast.Assign([ast.Name(f"_let_{name}", ast.Store())], ast.Constant(None)) for name in expander.lazy
+        ]
+        return [*begin, *body]
 
     def values(self) -> str:
         """A function of slots, windows and peers giving the values of all ``let`` names, in order."""
@@ -135,6 +150,11 @@ def _locate(tree: ast.AST) -> None:
         if isinstance(node, _PLACED):
             node.lineno = node.end_lineno = 1
             node.col_offset = node.end_col_offset = 0
+
+
+def _unless(part: ast.expr) -> ast.stmt:
+    """Leave with False where this part of a conjunction does not hold."""
+    return ast.If(ast.UnaryOp(ast.Not(), part), [ast.Return(ast.Constant(False))], [])
 
 
 def _assignments(lets: Lets, names: set[str]) -> list[ast.stmt]:
