@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from emitter.vocabulary import events
 from emitter.vocabulary.metrics import BY_NAME
@@ -12,16 +12,21 @@ from stream.offline.totals import STEP, RunTotals
 from stream.rulelang.errors import guess
 from stream.rulelang.model import Rule, RuleSet
 
+_NAMED: Final = 3
+"""Rules that sleep for the same reason are named up to so many."""
+
 Names: TypeAlias = "Mapping[str, Set[str]]"
 """By event, the names of the values that came with it."""
 
 
-def names_of(runs: Iterable[RunTotals]) -> Names:
-    """The names of all these runs."""
+def names_of(runs: Iterable[RunTotals], lines: int = 0) -> Names:
+    """The names of all these runs; so many ``lines`` of logs were read, also those that no rule matched."""
     found: dict[str, set[str]] = {}
     for totals in runs:
         for event, names in totals.names.items():
             found.setdefault(event, set()).update(names)
+    if lines:
+        found.setdefault(events.LOG, set())
     return found
 
 
@@ -66,7 +71,7 @@ def told(sleepers: list[Asleep], seen: Names) -> list[str]:
             by_field.setdefault(one.fields[0], []).append(one.rule)
         else:
             absent.setdefault(one.event, []).append(one.rule)
-    fields = [f"{name}{_near(name, seen)} for {', '.join(rules)}" for name, rules in sorted(by_field.items())]
+    fields = [f"{name}{_near(name, seen)} for {_listed(rules)}" for name, rules in sorted(by_field.items())]
     events_told = [f"{event} for {rules_told(len(rules))}" for event, rules in sorted(absent.items())]
     lines = [f"asleep, fields that never came: {'; '.join(fields)}"] if fields else []
     return [*lines, f"asleep, events that never came: {', '.join(events_told)}"] if events_told else lines
@@ -75,6 +80,10 @@ def told(sleepers: list[Asleep], seen: Names) -> list[str]:
 def rules_told(count: int) -> str:
     """``1 rule``, ``2 rules``."""
     return f"{count} rule{'s' * (count != 1)}"
+
+
+def _listed(rules: list[str]) -> str:
+    return ", ".join(rules) if len(rules) <= _NAMED else rules_told(len(rules))
 
 
 def _near(name: str, seen: Names) -> str:

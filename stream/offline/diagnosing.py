@@ -65,7 +65,7 @@ class Diagnosing:
                 report.add(finding)
             report.print()
         self._tell(replay.problems)
-        seen = names_of(replay.totals.values())
+        seen = names_of(replay.totals.values(), replay.lines)
         if skipped := replay.skipped.about(seen):
             self._say(str(skipped))
         for event, names in seen.items():

@@ -86,6 +86,7 @@ class Replay:
         self._run = run
         self._batch_size = 1 if is_stdin(group) else BATCH
         self._resources: dict[tuple[Any, ...], Resource] = {}
+        self._attempts: dict[str, int] = {}
         self._made = 0
         self._ticked = 0
         self._clock = 0
@@ -98,7 +99,7 @@ class Replay:
 
     def __iter__(self) -> Iterator[Finding]:
         for run, points in self._stretches(self._ordered):
-            for made in self._process(run, points):
+            for made in self._before(run, points[0]) + self._process(run, points):
                 yield Finding(made, self.timed)
         if self._ordered.ended is not None:
             for made in self._tick(self._ordered.ended):
@@ -113,13 +114,20 @@ class Replay:
         size, fixed, usual = self._batch_size, self._run, self.group.run
         for point in points:
             name = fixed or point.run or usual
-            if batch and (name != run or len(batch) >= size):
+            if batch and (name != run or len(batch) >= size or _begins(point, batch[-1])):
                 yield run or usual, batch
                 batch = []
             run = name
             batch.append(point)
         if batch:
             yield run or usual, batch
+
+    def _before(self, run: str, point: Point) -> list[Diagnosis]:
+        """What waits for other ranks is judged before a new attempt, in which nothing of it counts."""
+        attempt = point.attempt or 0
+        newer = attempt > self._attempts.get(run, attempt)
+        self._attempts[run] = max(attempt, self._attempts.get(run, attempt))
+        return self._engine.drain() if newer else []
 
     def _process(self, run: str, points: list[Point]) -> list[Diagnosis]:
         totals = self.totals.get(run)
@@ -177,3 +185,7 @@ class Replay:
         else:
             self._clock += LINE_NS
         return self._clock
+
+
+def _begins(point: Point, before: Point) -> bool:
+    return (point.attempt or 0) > (before.attempt or 0)

@@ -81,7 +81,7 @@ class Report:
         """Write the report to stdout."""
         console = console or Console(highlight=False)
         console = console if console.width <= _MAX_WIDTH else Console(highlight=False, width=_MAX_WIDTH)
-        seen = names_of(self._replay.totals.values())
+        seen = names_of(self._replay.totals.values(), self._replay.lines)
         awake = len(self._replay.rules.rules) - len(asleep(self._replay.rules, seen))
         for totals in self._replay.totals.values():
             found = [one for (run, _), one in self._found.items() if run == totals.run]

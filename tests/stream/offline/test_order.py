@@ -13,8 +13,20 @@ from stream.offline.errors import OfflineError
 from stream.offline.finding import find
 from stream.offline.naming import named
 from stream.offline.points import Point
+from stream.offline.replay import Replay
 from stream.offline.streams import Ordered
+from stream.rulelang import load_text
 from tests.stream.offline.reading import fired
+
+ACROSS = """
+pack: own
+rules:
+  - id: apart
+    category: straggler
+    summary: "rank {rank}"
+    on: train.step
+    when: grad_norm > 2 * peers.max(grad_norm)
+"""
 
 
 def _write(path: Path, *records: Mapping[str, object]) -> Path:
@@ -103,6 +115,21 @@ def test_nothing_of_an_attempt_fires_in_the_next(tmp_path: Path) -> None:
     path = _write(tmp_path / "a.jsonl", *({"step": step, "grad_norm": norm} for step, norm in norms))
 
     assert fired(path) == []
+
+
+def test_the_last_steps_before_a_restart_are_still_compared_across_ranks(tmp_path: Path) -> None:
+    """What waited for the other ranks is judged before the new attempt begins."""
+    rules = load_text(ACROSS, tmp_path / "across.yaml")
+    for rank, last in ((0, 1.0), (1, 1.0), (2, 9.0)):
+        steps = [(step, 1.0) for step in range(10)] + [(10, last)] + [(step, 1.0) for step in range(5)]
+        records = ({"step": step, "grad_norm": norm} for step, norm in steps)
+        _write(tmp_path / f"run-rank{rank}.jsonl", *records)
+    problems: list[OfflineError] = []
+    (group,) = find([tmp_path], None, problems)
+
+    made = [one.diagnosis for one in Replay(group, rules) if one.diagnosis.state == "firing"]
+
+    assert [(one.attempt, one.rank, one.step) for one in made] == [(0, 2, 10)]
 
 
 def test_steps_counted_afresh_in_each_epoch_are_no_restart() -> None:
