@@ -20,7 +20,7 @@ from bench.steps import STEPS, batches, decoded, rate, records, requests
 from stream.diagnose.engine import Engine
 from stream.rulelang import load_text
 from stream.rulelang.model import WindowSpec
-from stream.rulelang.windows import Window
+from stream.rulelang.windows import make
 
 if TYPE_CHECKING:
     from stream.rulelang import RuleSet
@@ -86,7 +86,7 @@ def _against_pandas() -> Row:
 
 
 def _our_window(values: list[float]) -> tuple[float, ...]:
-    window = Window(WindowSpec(lambda slots, _: float(slots[0]), frozenset(), last=_LAST))
+    (window,) = make([WindowSpec(lambda slots, _: float(slots[0]), frozenset(), last=_LAST)])
     found: tuple[float, ...] = ()
     for number, value in enumerate(values):
         window.push(number, value)

@@ -9,6 +9,7 @@ from typing import Final
 from stream.diagnose.keys import KeyReader
 from stream.diagnose.reading import Read, reader
 from stream.rulelang.model import Program, Rule, Slot, WindowSpec
+from stream.rulelang.windows import shared
 
 DIAGNOSIS: Final = "diagnosis"
 """What rules on the transitions of other rules are on."""
@@ -51,8 +52,8 @@ class Plan:
     """One rule over samples.
 
     ``needs``: the values without which an event is no sample. ``own``: the places of the windows that its
-    own samples fill. ``alone``: the peers of a rank that has none. ``cross_rank``: several ranks meet in
-    it. ``quiet``: a log rule, which the clock ends.
+    own samples fill; of those that share a tape, the first. ``alone``: the peers of a rank that has none.
+    ``cross_rank``: several ranks meet in it. ``quiet``: a log rule, which the clock ends.
     """
 
     __slots__ = (
@@ -74,7 +75,7 @@ class Plan:
         self.cross_rank = "rank" not in rule.by or bool(program.peers)
         self.alone = tuple(NOBODY for _ in program.peers)
         specs = list(enumerate(program.windows))
-        self.own = tuple(index for index, spec in specs if spec.event is None)
+        self.own = tuple(place for place in shared(program.windows) if program.windows[place].event is None)
         self.feeders = tuple(Feeder(index, spec) for index, spec in specs if spec.event is not None)
         self.timed = any(spec.over_s is not None for spec in program.windows)
 

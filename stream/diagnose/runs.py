@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from stream.diagnose.absence import Listener
@@ -15,6 +15,7 @@ from stream.diagnose.saved import save_struct
 from stream.diagnose.series import Key, Series
 from stream.diagnose.tracks import Track
 from stream.events import Event, Resource
+from stream.rulelang import windows
 from stream.rulelang.windows import Window
 
 MAX_ROUTES: Final = 256
@@ -136,7 +137,7 @@ class Run:
         key = (plan.rule.id, feeder.index, shared)
         found = self.feeds.get(key)
         if found is None:
-            found = self.feeds[key] = Feed(feeder, Window(feeder.spec))
+            found = self.feeds[key] = Feed(feeder, windows.make([feeder.spec])[0])
         return found
 
 
@@ -146,12 +147,11 @@ def new_series(run: Run, plan: Plan, key: Key) -> Series:
 
 
 def _windows(run: Run, plan: Plan, key: Key) -> list[Window]:
+    found = windows.make(plan.program.windows)
     shared = plan.keys.shared(key)
-    fed: Mapping[int, Window] = {
-        feeder.index: run.feed_at(plan, feeder, shared).window for feeder in plan.feeders
-    }
-    specs = plan.program.windows
-    return [fed[index] if index in fed else Window(spec) for index, spec in enumerate(specs)]
+    for feeder in plan.feeders:
+        found[feeder.index] = run.feed_at(plan, feeder, shared).window
+    return found
 
 
 def emitter_key(resource: Resource) -> str:

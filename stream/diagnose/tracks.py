@@ -19,8 +19,7 @@ class Stop(NamedTuple):
     """One rule on a track, with all that judging a calm sample needs at hand.
 
     ``pick`` takes its slots from the sheet; None where the event itself names the series.
-    ``timed`` are the windows that forget by time; ``pushes`` those of the windows that its samples feed,
-    with what ``sources`` gives.
+    ``timed`` are the windows that forget by time; ``pushes`` are for what ``sources`` gives.
     """
 
     plan: Plan

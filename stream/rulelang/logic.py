@@ -14,7 +14,7 @@ from stream.rulelang.generate import Code, Lets
 from stream.rulelang.model import LogMatch, PeerSpec, Program, WindowSpec
 from stream.rulelang.params import Overriding
 from stream.rulelang.reader import Reader
-from stream.rulelang.scope import Scope
+from stream.rulelang.scope import Scope, WindowUse
 from stream.rulelang.summary import Template
 from stream.rulelang.tree import Mapping, Node, Scalar, kind
 from stream.rulelang.typed import Typed, renamed
@@ -128,9 +128,11 @@ def _compile(scope: Scope, lets: Lets, where: Typed | None, when: Typed, clear: 
     of_where = code.of_slots(where.tree) if where else None
     of_when, of_clear = code.condition(when.tree), code.condition(clear.tree) if clear else None
     of_values = code.values()
-    windows = [(use, code.of_sample(use.source)) for use in scope.windows.values()]
+    tapes = _tapes(scope)
+    brings = {place: code.of_sample(uses[0].source) for place, uses in tapes.items()}
+    windows = [(use, brings[_tape(use)]) for use in scope.windows.values()]
     peers = [(use, code.of_sample(use.source)) for use in scope.peers.values()]
-    of_own = code.of_samples([use.source for use in scope.windows.values() if use.frame is None])
+    of_own = code.of_samples([uses[0].source for uses in tapes.values() if uses[0].frame is None])
     made = code.build()
     return Program(
         slots=scope.own.final(),
@@ -150,6 +152,19 @@ def _compile(scope: Scope, lets: Lets, where: Typed | None, when: Typed, clear: 
         peers=tuple(PeerSpec(made[name], use.of) for use, name in peers),
         sources=made[of_own],
     )  # fmt: skip
+
+
+def _tapes(scope: Scope) -> dict[str, list[WindowUse]]:
+    """The windows by what they share: the same value over any number of samples is kept once."""
+    found: dict[str, list[WindowUse]] = {}
+    for use in scope.windows.values():
+        found.setdefault(_tape(use), []).append(use)
+    return found
+
+
+def _tape(use: WindowUse) -> str:
+    alone = use.frame is not None or use.over_s is not None
+    return str(use.index) if alone else ast.dump(use.source)
 
 
 def _in_summary(scope: Scope, summary: Template) -> None:

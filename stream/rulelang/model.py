@@ -65,7 +65,7 @@ class Program:
 
     ``values`` gives the ``let`` values, named by ``names``; ``clear`` is ``clear_when``; ``shown`` maps the
     fields that belong into the evidence to their slots. ``sources`` gives what a sample of the rule brings
-    to the windows that its own samples feed, in their order.
+    to the windows that its own samples feed: one value for all windows with the same ``source``.
     """
 
     slots: tuple[Slot, ...]

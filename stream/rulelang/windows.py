@@ -1,153 +1,101 @@
 """Windows over one series: the last N values or the values of the last T seconds, kept incrementally.
 
-A push only appends; statistics are brought up to date when they are asked for, in proportion to what
-changed since. Each is a function of the values in the window alone (``ema``: of all values so far), so
-that asking, saving and restoring change nothing. Values that are not finite are skipped.
+A push only appends to the tape that all windows over the same value share; statistics are brought up to
+date when they are asked for, in proportion to what changed since. Each is a function of the values in the
+window alone (``ema``: of all values so far), so that asking, saving and restoring change nothing. Values
+that are not finite are skipped.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import ne
 from typing import Any, Final
 
 from stream.rulelang import sorted_values
-from stream.rulelang.averages import Decay, Smooth
 from stream.rulelang.exact_sums import Sums, Trend
-from stream.rulelang.functions import EMA, TIMES
+from stream.rulelang.extremes import Extreme
 from stream.rulelang.model import WindowSpec
+from stream.rulelang.tapes import MAX_SAMPLES, SECOND_NS, Tape
 
-MAX_SAMPLES: Final = 10_000
-"""The most values any window holds; an ``over=`` window drops its oldest beyond that."""
 MAX_SECONDS: Final = 86_400.0
 
-_SPARE: Final = 32
-_SECOND_NS: Final = 1_000_000_000
+_FEW: Final = 16
+"""So many values are looked through faster than their extremes are kept."""
 
 
 class Window:
-    """The values of one window. Every statistic but ``count``, ``sum`` and ``changes`` of none is NaN.
-
-    ``push(time_ns, value)`` appends a value and skips one that is not finite.
-    """
+    """The last values of a tape. Every statistic but ``count``, ``sum`` and ``changes`` of none is NaN."""
 
     __slots__ = (
-        "_average", "_base", "_begin", "_changes", "_keep", "_over_ns", "_sorted", "_sums", "_times",
-        "_trend", "_values", "push",
+        "_average", "_changes", "_highest", "_keep", "_lowest", "_sorted", "_sums", "_tape", "_trend",
+        "_values",
     )  # fmt: skip
 
-    def __init__(self, spec: WindowSpec) -> None:
-        self._over_ns = None if spec.over_s is None else round(spec.over_s * _SECOND_NS)
+    def __init__(self, spec: WindowSpec, tape: Tape, index: int = 0) -> None:
+        """The window of this spec, the one with this index among those of the tape."""
+        self._tape = tape
+        self._values = tape.values
         self._keep = spec.last or MAX_SAMPLES
-        self._values: list[float] = []
-        self._times: list[int] | None = [] if TIMES in spec.needs or self._over_ns is not None else None
-        self._average = _average(spec) if EMA in spec.needs else None
-        # Values have numbers from 0; _values begins with number _base, the window with number _begin.
-        self._base = self._begin = 0
+        self._average = tape.averages[index]
         self._sorted: sorted_values.Sorted | None = None
+        self._lowest: Extreme | None = None
+        self._highest: Extreme | None = None
         self._sums: Sums | None = None
         self._trend: Trend | None = None
         self._changes: tuple[int, int, int] | None = None
-        plain = self._times is None and self._average is None
-        self.push: Callable[[int, float], None] = self._quick_push() if plain else self._push
 
-    def _quick_push(self) -> Callable[[int, float], None]:
-        values, trim = self._values, self._trim
-        append, most = values.append, 2 * self._keep + _SPARE
-
-        def push(_time_ns: int, value: float) -> None:
-            if value - value == 0.0:
-                append(value)
-                if len(values) >= most:
-                    trim()
-
-        return push
-
-    def _push(self, time_ns: int, value: float) -> None:
-        if value - value != 0.0:
-            return
-        values = self._values
-        values.append(value)
-        if self._times is not None:
-            self._times.append(time_ns)
-        if self._average is not None:
-            self._average.push(time_ns, value)
-        if len(values) >= 2 * self._keep + _SPARE:
-            self._trim()
+    @property
+    def push(self) -> Callable[[int, float], None]:
+        """Append a value, with its time, to the tape."""
+        return self._tape.push
 
     def expire(self, now_ns: int) -> None:
         """Forget what is older than the window's duration at this time."""
-        if self._over_ns is None or self._times is None:
-            return
-        times, limit = self._times, now_ns - self._over_ns
-        start = first = self._begin - self._base
-        while first < len(times) and times[first] <= limit:
-            first += 1
-        if first > start:
-            self._begin = self._base + first
-            if 2 * first > len(times) + _SPARE:
-                self._trim()
-
-    def _first(self) -> int:
-        """The number of the oldest value in the window."""
-        first = self._base + len(self._values) - self._keep
-        return first if first > self._begin else self._begin
-
-    def _trim(self) -> None:
-        """Let go of values that left the window, but for a few that the sorted copy may not know of yet."""
-        self._begin = self._first()
-        cut = self._begin - self._base - _SPARE // 4
-        if cut > 0:
-            self._base += cut
-            del self._values[:cut]
-            if self._times is not None:
-                del self._times[:cut]
 
     def save(self) -> dict[str, Any]:
-        """What makes the window: plain lists and numbers."""
-        start = self._first() - self._base
-        saved: dict[str, Any] = {"values": self._values[start:]}
-        if self._times is not None:
-            saved["times"] = self._times[start:]
-        if self._average is not None:
-            saved["average"] = self._average.save()
-        return saved
+        """What makes the tape: plain lists and numbers."""
+        return self._tape.save()
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Become what ``save`` of a window of the same spec gave; for a window nothing was pushed to."""
-        self._values.extend(saved["values"])
-        if self._times is not None:
-            self._times.extend(saved["times"])
-        if self._average is not None:
-            self._average.load(saved["average"])
+        self._tape.load(saved)
+
+    def _first(self) -> int:
+        """The number of the oldest value in the window."""
+        values = self._values
+        return self._tape.base + (len(values) - self._keep if len(values) > self._keep else 0)
 
     def count(self) -> float:
-        held = self._base + len(self._values) - self._begin
+        held = len(self._values)
         return float(held if held < self._keep else self._keep)
 
     def first(self) -> float:
-        first = self._first() - self._base
-        return self._values[first] if first < len(self._values) else math.nan
+        values = self._values
+        if len(values) >= self._keep:
+            return values[-self._keep]
+        return values[0] if values else math.nan
 
     def last(self) -> float:
         values = self._values
-        return values[-1] if self._begin < self._base + len(values) else math.nan
+        return values[-1] if values else math.nan
 
     def delta(self) -> float:
-        return self._values[-1] - self._values[self._first() - self._base] if self.count() else math.nan
+        return self.last() - self.first()
 
     def rate(self) -> float:
         """Change per second between oldest and newest; NaN where no time passed between them."""
-        first = self._first() - self._base
-        if self._times is None or first >= len(self._times) - 1:
+        values, times = self._values, self._tape.times
+        first = self._first() - self._tape.base
+        if times is None or first >= len(times) - 1:
             return math.nan
-        passed = self._times[-1] - self._times[first]
-        return (self._values[-1] - self._values[first]) / (passed / _SECOND_NS) if passed else math.nan
+        passed = times[-1] - times[first]
+        return (values[-1] - values[first]) / (passed / SECOND_NS) if passed else math.nan
 
     def changes(self) -> float:
         """How many values differ from the one before them."""
-        begin, base, values = self._first(), self._base, self._values
+        begin, base, values = self._first(), self._tape.base, self._values
         end = base + len(values)
         known = self._changes
         if known is None or known[0] < base or known[1] <= begin:
@@ -165,11 +113,13 @@ class Window:
 
     def slope(self) -> float:
         """Least squares: change per sample, or per second for a window over time; NaN of fewer than two."""
+        return self._line(None).slope()
+
+    def _line(self, places: list[int] | None) -> Trend:
         trend = self._trend = self._trend or Trend()
-        timed = self._over_ns is not None
-        end = self._base + len(self._values)
-        trend.sync(self._values, self._times if timed else None, self._base, self._first(), end)
-        return trend.slope(_SECOND_NS if timed else 1)
+        base = self._tape.base
+        trend.sync(self._values, places, base, self._first(), base + len(self._values))
+        return trend
 
     def sum(self) -> float:
         return self._summed().sum()
@@ -181,31 +131,42 @@ class Window:
         return self._summed(squared=True).std()
 
     def _summed(self, squared: bool = False) -> Sums:
-        sums = self._sums
+        sums, base, begin = self._sums, self._tape.base, self._first()
         if sums is None:
             sums = self._sums = Sums()
         if squared and not sums.squared:
             sums.squared = True
-            sums.restart(self._first())
-        sums.sync(self._values, self._base, self._first(), self._base + len(self._values))
+            sums.restart(begin)
+        sums.sync(self._values, base, begin, base + len(self._values))
         return sums
 
+    def min(self) -> float:
+        if self._keep <= _FEW:
+            return min(self._values[-self._keep :], default=math.nan) + 0.0
+        if self._lowest is None:
+            self._lowest = Extreme(min)
+        return self._extreme(self._lowest)
+
+    def max(self) -> float:
+        if self._keep <= _FEW:
+            return max(self._values[-self._keep :], default=math.nan) + 0.0
+        if self._highest is None:
+            self._highest = Extreme(max)
+        return self._extreme(self._highest)
+
+    def _extreme(self, extreme: Extreme) -> float:
+        base, values = self._tape.base, self._values
+        return extreme.of(values, base, self._first(), base + len(values))
+
     def _ordered(self) -> list[float]:
-        values, base = self._values, self._base
+        values, base, begin = self._values, self._tape.base, self._first()
         end = base + len(values)
-        begin = max(self._begin, end - self._keep)
         order = self._sorted
         if order is None:
             order = self._sorted = sorted_values.Sorted()
         elif order.end == end and order.begin == begin:
             return order.items
         return order.sync(values, base, begin, end)
-
-    def min(self) -> float:
-        return sorted_values.smallest(self._ordered())
-
-    def max(self) -> float:
-        return sorted_values.largest(self._ordered())
 
     def median(self) -> float:
         return sorted_values.median(self._ordered())
@@ -217,7 +178,51 @@ class Window:
         return sorted_values.quantile(self._ordered(), share)
 
 
-def _average(spec: WindowSpec) -> Smooth | Decay:
-    if spec.over_s is None:
-        return Smooth(spec.last or MAX_SAMPLES)
-    return Decay(spec.over_s)
+class Span(Window):
+    """The values of the last seconds. It has a tape for itself, which forgets as it does."""
+
+    __slots__ = ("_over_ns",)
+
+    def __init__(self, spec: WindowSpec, tape: Tape, index: int = 0) -> None:
+        super().__init__(spec, tape, index)
+        self._over_ns = round((spec.over_s or 0.0) * SECOND_NS)
+
+    def expire(self, now_ns: int) -> None:
+        self._tape.expire(now_ns - self._over_ns)
+
+    def _first(self) -> int:
+        return self._tape.first()
+
+    def count(self) -> float:
+        tape = self._tape
+        return float(tape.base + len(tape.values) - tape.first())
+
+    def first(self) -> float:
+        return self._values[self._tape.first() - self._tape.base] if self.count() else math.nan
+
+    def last(self) -> float:
+        return self._values[-1] if self.count() else math.nan
+
+    def slope(self) -> float:
+        return self._line(self._tape.times).slope(SECOND_NS)
+
+
+def make(specs: Sequence[WindowSpec]) -> list[Window]:
+    """Windows of these specs, in their order; some share a tape."""
+    places = shared(specs)
+    tapes = {place: Tape([specs[index] for index in group]) for place, group in places.items()}
+    found: dict[int, Window] = {}
+    for place, group in places.items():
+        for number, index in enumerate(group):
+            kind = Window if specs[index].over_s is None else Span
+            found[index] = kind(specs[index], tapes[place], number)
+    return [found[index] for index in range(len(specs))]
+
+
+def shared(specs: Sequence[WindowSpec]) -> dict[int, list[int]]:
+    """The places of windows that share a tape, having the very same source, by the place of the first."""
+    groups: dict[Any, list[int]] = {}
+    for index, spec in enumerate(specs):
+        alone = spec.over_s is not None or spec.event is not None
+        groups.setdefault(index if alone else spec.source, []).append(index)
+    return {group[0]: group for group in groups.values()}

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.rulelang.model import WindowSpec
-from stream.rulelang.windows import MAX_SAMPLES, Window
+from stream.rulelang.windows import MAX_SAMPLES, Window, make
 
 ALL: Final = frozenset({"times", "ema"})
 SECOND: Final = 1_000_000_000
@@ -35,7 +35,7 @@ def _source(slots: Sequence[float], _windows: Sequence[object]) -> float:
 
 
 def _window(last: int | None = None, over_s: float | None = None) -> Window:
-    return Window(WindowSpec(_source, ALL, last, over_s))
+    return make([WindowSpec(_source, ALL, last, over_s)])[0]
 
 
 def _ask(window: Window, name: str) -> float:
@@ -185,6 +185,40 @@ def test_asking_and_saving_change_nothing(
     assert repr(quiet.save()) == repr(busy.save())
 
 
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(VALUES, st.sets(st.integers(0, 4)), st.booleans()), max_size=150),
+    st.lists(st.integers(1, 40), min_size=5, max_size=5),
+)
+def test_windows_over_one_value_share_it(
+    story: list[tuple[float, set[int], bool]], lengths: list[int]
+) -> None:
+    """Windows of several lengths keep one copy of their values; each answers as if it were alone."""
+    specs = [WindowSpec(_source, ALL, last) for last in lengths]
+    alone, shared = [make([spec])[0] for spec in specs], make(specs)
+    for now, (value, asked, saved) in enumerate(story):
+        for window in (*alone, shared[0]):
+            window.push(now, value)
+        for index in asked:
+            assert _all(shared[index]) == _all(alone[index])
+        if saved:
+            state, shared = shared[0].save(), make(specs)
+            shared[0].load(state)
+            assert repr(shared[4].save()) == repr(state)
+    assert [_all(window) for window in shared] == [_all(window) for window in alone]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=400), st.integers(17, 60), st.integers(1, 30))
+def test_extremes_of_long_windows(values: list[int], last: int, every: int) -> None:
+    """Smallest and largest of windows too long to be looked through each time."""
+    window = _window(last=last)
+    for index, value in enumerate(values):
+        window.push(0, float(value))
+        if index % every == 0:
+            kept = values[: index + 1][-last:]
+            assert (window.min(), window.max()) == (min(kept), max(kept))
+
+
 def test_the_exponential_average_by_sample() -> None:
     """alpha = 2 / (N + 1), beginning with the first value; it reaches back beyond the window."""
     window, expected = _window(last=3), 4.0
@@ -244,7 +278,7 @@ def test_extremes_neither_raise_nor_overflow_silently() -> None:
 @pytest.mark.parametrize("asked", [False, True])
 def test_a_window_over_time_is_bounded_in_number(asked: bool) -> None:
     """Memory is bounded whatever the rate of events, asked or not."""
-    window = Window(WindowSpec(_source, frozenset(), None, 3600.0))
+    (window,) = make([WindowSpec(_source, frozenset(), None, 3600.0)])
     for index in range(3 * MAX_SAMPLES):
         window.push(index, float(index))
         if asked and index % 1000 == 0:

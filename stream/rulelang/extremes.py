@@ -1,0 +1,44 @@
+"""The smallest or largest value of a moving stretch, at the same small cost at every step.
+
+The stretch is cut in two. For the older part the extreme from each value on is known; for the newer part
+that of all its values. Once the older part is used up, the whole stretch becomes the older part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import accumulate
+
+Choose = Callable[[float, float], float]
+
+
+class Extreme:
+    """``choose`` is min or max. Stretches are given by numbers, as in sorted_values."""
+
+    __slots__ = ("_choose", "_cut", "_end", "_newer", "_older")
+
+    def __init__(self, choose: Choose) -> None:
+        self._choose = choose
+        self._cut = self._end = 0
+        self._older: list[float] = []
+        self._newer = math.nan
+
+    def of(self, values: list[float], base: int, begin: int, end: int) -> float:
+        """The extreme of ``[begin, end)``, NaN of none; ``values`` starts with number ``base`` <= begin."""
+        if begin >= self._cut or self._cut - begin > len(self._older):
+            return self._recut(values[begin - base : end - base], end)
+        if end > self._end:
+            choose, newer = self._choose, self._newer
+            for value in values[self._end - base : end - base]:
+                newer = value if newer != newer else choose(newer, value)
+            self._newer, self._end = newer, end
+        older = self._older[self._cut - begin - 1]
+        return (older if self._newer != self._newer else self._choose(older, self._newer)) + 0.0
+
+    def _recut(self, values: list[float], end: int) -> float:
+        values.reverse()
+        self._older = list(accumulate(values, self._choose))
+        self._cut = self._end = end
+        self._newer = math.nan
+        return self._older[-1] + 0.0 if values else math.nan

@@ -1,0 +1,114 @@
+"""Tapes: what was pushed of one value, kept once for all windows that look back on it.
+
+A value that is not finite is skipped. Values have numbers from 0 in the order in which they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from stream.rulelang.averages import Decay, Smooth
+from stream.rulelang.functions import EMA, TIMES
+from stream.rulelang.model import WindowSpec
+
+MAX_SAMPLES: Final = 10_000
+"""The most values any tape keeps; one for an ``over=`` window drops its oldest beyond that."""
+SECOND_NS: Final = 1_000_000_000
+
+_SPARE: Final = 32
+
+
+class Tape:
+    """The latest values, as many as the longest of these windows holds.
+
+    ``values`` begins with number ``base``; ``times`` are theirs, None where nobody asks for them. What has
+    a number below ``begin`` was forgotten by time. ``averages`` are those of the windows, in their order.
+    ``push(time_ns, value)`` appends a value.
+    """
+
+    __slots__ = ("averages", "base", "begin", "keep", "push", "times", "values")
+
+    def __init__(self, specs: Sequence[WindowSpec]) -> None:
+        self.keep = max(spec.last or MAX_SAMPLES for spec in specs)
+        timed = any(TIMES in spec.needs or spec.over_s is not None for spec in specs)
+        self.values: list[float] = []
+        self.times: list[int] | None = [] if timed else None
+        self.averages = [average(spec) if EMA in spec.needs else None for spec in specs]
+        self.base = self.begin = 0
+        plain = self.times is None and not any(self.averages)
+        self.push: Callable[[int, float], None] = self._quick_push() if plain else self._push
+
+    def _quick_push(self) -> Callable[[int, float], None]:
+        values, trim = self.values, self.trim
+        append, most = values.append, 2 * self.keep + _SPARE
+
+        def push(_time_ns: int, value: float) -> None:
+            if value - value == 0.0:
+                append(value)
+                if len(values) >= most:
+                    trim()
+
+        return push
+
+    def _push(self, time_ns: int, value: float) -> None:
+        if value - value != 0.0:
+            return
+        self.values.append(value)
+        if self.times is not None:
+            self.times.append(time_ns)
+        for one in self.averages:
+            if one is not None:
+                one.push(time_ns, value)
+        if len(self.values) >= 2 * self.keep + _SPARE:
+            self.trim()
+
+    def expire(self, limit_ns: int) -> None:
+        """Forget what is as old as this or older."""
+        times = self.times or ()
+        start = first = self.begin - self.base
+        while first < len(times) and times[first] <= limit_ns:
+            first += 1
+        if first > start:
+            self.begin = self.base + first
+            if 2 * first > len(times) + _SPARE:
+                self.trim()
+
+    def first(self) -> int:
+        """The number of the oldest value that counts."""
+        return max(self.begin, self.base + len(self.values) - self.keep)
+
+    def trim(self) -> None:
+        """Let go of what counts no more, but for a few that a sorted copy may not know of yet."""
+        self.begin = self.first()
+        cut = self.begin - self.base - _SPARE // 4
+        if cut > 0:
+            self.base += cut
+            del self.values[:cut]
+            if self.times is not None:
+                del self.times[:cut]
+
+    def save(self) -> dict[str, Any]:
+        """What makes the tape: plain lists and numbers."""
+        start = self.first() - self.base
+        saved: dict[str, Any] = {"values": self.values[start:]}
+        if self.times is not None:
+            saved["times"] = self.times[start:]
+        averages = [one.save() for one in self.averages if one is not None]
+        if averages:
+            saved["averages"] = averages
+        return saved
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Become what ``save`` of a tape for the same windows gave; for one that nothing was pushed to."""
+        self.values.extend(saved["values"])
+        if self.times is not None:
+            self.times.extend(saved["times"])
+        averages = (one for one in self.averages if one is not None)
+        for one, state in zip(averages, saved.get("averages", ()), strict=True):
+            one.load(state)
+
+
+def average(spec: WindowSpec) -> Smooth | Decay:
+    """The exponential average that goes with such a window."""
+    return Smooth(spec.last or MAX_SAMPLES) if spec.over_s is None else Decay(spec.over_s)
