@@ -193,7 +193,7 @@ class Trainer:
         if self.step % 10 == 0:
             took_ms = (time.perf_counter() - began) * 1000
             print(
-                f"step {self.step:5d}  loss {loss:8.4f}  grad norm {grad_norm:8.3g}  lr {lr:.1e}  "
+                f"step {self.step:5d}  loss {loss:8.4f}  grad_norm {grad_norm:8.3g}  lr {lr:.1e}  "
                 f"{took_ms:.0f} ms"
             )
         return loss.item(), grad_norm.item(), lr
