@@ -17,7 +17,8 @@ from stream.rulelang import sorted_values
 from stream.rulelang.exact_sums import Sums, Trend
 from stream.rulelang.extremes import Extreme
 from stream.rulelang.model import WindowSpec
-from stream.rulelang.tapes import MAX_SAMPLES, SECOND_NS, Tape
+from stream.rulelang.tapes import MAX_SAMPLES as MAX_SAMPLES
+from stream.rulelang.tapes import SECOND_NS, Tape
 
 MAX_SECONDS: Final = 86_400.0
 
