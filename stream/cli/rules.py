@@ -21,6 +21,10 @@ Paths = Annotated[
 Experimental = Annotated[bool, typer.Option(help="Also rules that are still experimental.")]
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
 @app.command("check")
 def check(paths: Paths = None, params: Params = None, as_json: AsJson = False) -> None:
     """Find every mistake in the packs: file:line:column, what was expected and what was found."""
@@ -34,7 +38,8 @@ def check(paths: Paths = None, params: Params = None, as_json: AsJson = False) -
             typer.echo(json.dumps(asdict(error)) if as_json else str(error), err=not as_json)
         raise typer.Exit(ERROR) from None
     if not as_json:
-        typer.echo(f"{len(rules)} rules in {len({rule.pack for rule in rules})} packs: no mistakes")
+        packs = len({rule.pack for rule in rules})
+        typer.echo(f"{_counted(len(rules), 'rule')} in {_counted(packs, 'pack')}: no mistakes")
 
 
 @app.command("list")
@@ -104,7 +109,7 @@ def run_tests(paths: Paths = None, params: Params = None, as_json: AsJson = Fals
         raise typer.Exit(FOUND)
     if not as_json:
         count = sum(len(rule.tests) for rule in rules.rules)
-        typer.echo(f"{count} samples of {len(rules.rules)} rules: all pass")
+        typer.echo(f"{_counted(count, 'sample')} of {_counted(len(rules.rules), 'rule')}: all pass")
 
 
 @app.command("match")

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from emitter.vocabulary.diagnoses import FIRING, Diagnosis
+from emitter.vocabulary.diagnoses import FIRING, WARNING, Diagnosis
 from stream.offline.asleep import asleep, names_of, rules_told
 from stream.offline.replay import Finding, Replay
 from stream.offline.report.margins import margins
@@ -130,8 +130,12 @@ def _headline(totals: RunTotals, found: list[_Found], awake: int, lines: int) ->
     counts = dict.fromkeys(_STYLES, 0)
     for one in found:
         counts[one.first.severity] = counts.get(one.first.severity, 0) + one.count
-    told = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count)
+    told = ", ".join(_counted(count, severity) for severity, count in counts.items() if count)
     return line.append(f": {told} in {read} by {rules_told(awake)}\n", style="not bold")
+
+
+def _counted(count: int, severity: str) -> str:
+    return f"{count} {severity}{'s' * (severity == WARNING and count > 1)}"
 
 
 def _place(one: Diagnosis, timed: bool) -> str:

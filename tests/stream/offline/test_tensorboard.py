@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorboardX as tensorboard
 
 from stream.offline.errors import ReadError
 from tests.stream.offline.reading import fired, points_of
-
-tensorboard = pytest.importorskip("tensorboardX")
 
 
 def _written(folder: Path, *scalars: tuple[str, float, int]) -> Path:
