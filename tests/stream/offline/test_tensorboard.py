@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tensorboardX as tensorboard
+from tensorboardX import SummaryWriter
 
 from stream.offline.errors import ReadError
 from tests.stream.offline.reading import fired, points_of
 
 
 def _written(folder: Path, *scalars: tuple[str, float, int]) -> Path:
-    writer: Any = tensorboard.SummaryWriter(str(folder))
+    writer: Any = SummaryWriter(str(folder))
     for tag, value, step in scalars:
         writer.add_scalar(tag, value, step, walltime=1.7e9 + step)
     writer.add_text("note", "hello", 0)
@@ -45,7 +45,7 @@ def test_the_run_is_the_folder_and_restarts_are_attempts(tmp_path: Path) -> None
     folder = tmp_path / "my-run"
     first = _written(folder, *(("loss", 2.0, step) for step in range(5)))
     first.rename(folder / "events.out.tfevents.1700000000.host.1.0")
-    writer: Any = tensorboard.SummaryWriter(str(folder))
+    writer: Any = SummaryWriter(str(folder))
     for step in (3, 4):
         writer.add_scalar("loss", float("nan"), step, walltime=1.8e9 + step)
     writer.close()
