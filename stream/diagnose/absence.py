@@ -112,7 +112,7 @@ class Listener:
     @property
     def others(self) -> Iterator[Away]:
         """When the other ranks that do the same work were away."""
-        return (one.away for one in self.crew if one is not self and one.last is not None)
+        return (one.away for one in self.crew if one is not self)
 
     def take(self, event: Event, now: int | None) -> None:
         """What was waited for came. Its clock may be behind ours: for heartbeats the later one counts."""
@@ -144,13 +144,14 @@ class Listener:
         self._meet(beat)
         if not self.inside:
             self.since = self.mark = None
-            self.away.stay(beat.time)
+            if self.last is not None:
+                self.away.stay(beat.time)
             return
         self.away.back(beat.time)
         if self.overtaken(beat):
             self.since = self.mark = self.last = since(beat, beat.time)
         elif self.since is None:
-            self.since = since(beat, beat.time) if self._armed() else None
+            self.since = (self.mark or since(beat, beat.time)) if self._armed() else None
         else:
             self._progress(beat)
 
@@ -248,13 +249,16 @@ class Listener:
 
     def _meet(self, beat: Event) -> None:
         phases = self.absent.phases
-        self.beat = beat
         self.inside = not phases or beat.values.get(attributes.PHASE) in phases or self._goes_on(beat)
+        self.beat = beat
 
     def _goes_on(self, beat: Event) -> bool:
-        """Whether steps are made in this phase: the last progress is a step, and no phase began since."""
-        got_on = self._got_on(beat)
-        return got_on is not None and self.last is not None and abs(got_on - self.last.time) < SAME_NS
+        """Whether steps are made in this phase: one came after it was told, and no phase began since."""
+        before, got_on, last = self.beat, self._got_on(beat), self.last
+        if before is None or got_on is None or last is None or abs(got_on - last.time) >= SAME_NS:
+            return False
+        same = before.values.get(attributes.PHASE) == beat.values.get(attributes.PHASE)
+        return same and (self.inside or last.time >= before.time)
 
     def _got_on(self, beat: Event) -> int | None:
         """When the rank last made a step or changed its phase, by its own word."""
@@ -273,11 +277,11 @@ class Listener:
         mark, gaps = self.mark, self.gaps
         if mark is not None and came.time > mark.time:
             gaps.append(came.time - mark.time)
+        self.mark = came
         if self.inside:
-            self.mark = came
             self.since = came if gaps or self.by_clock else None
         else:
-            self.mark = self.since = None
+            self.since = None
             self.away.back(came.time)
 
     def _answer(self, came: Since) -> None:
