@@ -20,6 +20,7 @@ from stream.diagnose.away import Away, all_here
 from stream.diagnose.clock import Clock
 from stream.diagnose.inhibition import Held
 from stream.diagnose.saved import load_diagnosis, load_event, load_resource, save_diagnosis, save_struct
+from stream.diagnose.since import Since, save_since, since
 from stream.events import Event, Resource, Value
 from stream.rulelang.model import Absent, Rule
 
@@ -35,18 +36,6 @@ MOVED_NS: Final = 1_000_000_000
 """Progress by less than this is not worth starting the clock anew."""
 
 Key = tuple[Any, ...]
-
-
-class Since:
-    """The event since which something is absent: it names the diagnosis."""
-
-    __slots__ = ("epoch", "seq", "step", "time")
-
-    def __init__(self, time: int, seq: int | None, step: int | None, epoch: float | None) -> None:
-        self.time = time
-        self.seq = seq
-        self.step = step
-        self.epoch = epoch
 
 
 class Listener:
@@ -209,8 +198,8 @@ class Listener:
             save_diagnosis(self.diagnosis),
             self.live,
             list(self.gaps),
-            *(_save_since(one) for one in (self.last, self.since, self.mark)),
-            [_save_since(one) for one in self.waiting],
+            *(save_since(one) for one in (self.last, self.since, self.mark)),
+            [save_since(one) for one in self.waiting],
             save_struct(self.beat),
             self.inside,
             self.away.save(),
@@ -290,12 +279,3 @@ class Listener:
             self.gaps.append(came.time - self.waiting.popleft().time)
         if self.since is not None and self.since.time <= came.time:
             self.since = self.waiting[0] if self.waiting and self.inside else None
-
-
-def _save_since(one: Since | None) -> list[Any] | None:
-    return None if one is None else [one.time, one.seq, one.step, one.epoch]
-
-
-def since(event: Event, time_ns: int) -> Since:
-    """An event as the beginning of an absence at this time."""
-    return Since(time_ns, event.seq, event.step, event.epoch)
