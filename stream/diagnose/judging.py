@@ -88,8 +88,9 @@ class Judge:
         if not track.stops:
             return
         sheet, holes = track.sheet.read(event, emitter.resource)
+        steady = not holes and track.steady(sheet)
         time_ns = event.time
-        for plan, series, pick, where, when, windows, timed, peers, pushes, sources in track.stops:
+        for plan, series, pick, where, when, windows, timed, peers, pushes, sources, appends in track.stops:
             if pick is None or series is None:
                 self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
                 continue
@@ -101,7 +102,10 @@ class Judge:
             if series.first is not None or when(slots, windows, peers):
                 self._judged(run, emitter, series, event, slots, peers, out)
                 continue
-            if pushes:
+            if steady and appends is not None:
+                for append, place in appends:
+                    append(sheet[place])
+            elif pushes:
                 for push, value in zip(pushes, sources(slots, windows)):  # noqa: B905 - hot, equally long
                     push(time_ns, value)
 

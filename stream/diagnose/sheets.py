@@ -22,18 +22,21 @@ Pick = Callable[[list[Any]], Sequence[Any]]
 class Sheet:
     """The slots of several rules, for events that have just these ``names`` of values."""
 
-    __slots__ = ("_constants", "_names", "_others", "_places", "_stands")
+    __slots__ = ("_constants", "_flags", "_names", "_others", "_places", "_stands", "_sure")
 
     def __init__(self, slots: Iterable[Slot], names: Collection[str]) -> None:
-        kinds: dict[bool | None, list[Slot]] = {True: [], None: [], False: []}
+        kinds: dict[str, list[Slot]] = {"number": [], "has": [], "constant": [], "other": []}
         for slot in dict.fromkeys(slots):
-            here = slot.place != "value" or slot.name in names
-            kinds[None if not here else slot.place == "value" and slot.kind == "number"].append(slot)
-        numbers, constants, others = kinds[True], kinds[None], kinds[False]
-        self._places = {slot: place for place, slot in enumerate([*numbers, *constants, *others])}
+            kinds[_kind(slot, names)].append(slot)
+        numbers, flags, constants, others = kinds.values()
+        read = {slot.name for slot in numbers}
+        numbers += [Slot("value", slot.name, "number", True) for slot in flags if slot.name not in read]
+        self._places = {slot: place for place, slot in enumerate([*numbers, *flags, *constants, *others])}
         self._names = tuple(slot.name for slot in numbers)
+        self._flags = tuple(slot.name for slot in flags)
         self._stands = tuple(_stand_in(slot) for slot in numbers)
         self._constants = [_stand_in(slot) for slot in constants]
+        self._sure = [True] * len(flags) + self._constants
         self._others = tuple((slot.place, slot.name, CONVERT[slot.kind], _stand_in(slot)) for slot in others)
 
     def pick(self, slots: Sequence[Slot]) -> Pick:
@@ -44,10 +47,14 @@ class Sheet:
             return itemgetter(slice(first, first + len(places)))
         return itemgetter(*places)
 
+    def place(self, slot: Slot) -> int:
+        """Where this slot stands."""
+        return self._places[slot]
+
     def ahead(self) -> list[Any]:
         """What ``read`` will give, with UNKNOWN for all that depends on the event."""
         found = [UNKNOWN] * len(self._places)
-        begin = len(self._names)
+        begin = len(self._names) + len(self._flags)
         found[begin : begin + len(self._constants)] = self._constants
         return found
 
@@ -55,20 +62,37 @@ class Sheet:
         """The value of every slot, and whether one is ABSENT."""
         values = event.values
         found: list[Any] = [values[name] for name in self._names]
-        if set(map(type, found)) != _FLOATS:
-            self._convert(found)
-        found += self._constants
+        holes = False
+        if set(map(type, found)) == _FLOATS:
+            found += self._sure
+        else:
+            holes = self._convert(found)
+            found += [values[name] is not None for name in self._flags]
+            found += self._constants
         for place, name, convert, stand_in in self._others:
             value = convert(
                 values.get(name) if place == "value" else raw(place, name, event, resource, NO_GROUPS)
             )
-            found.append(stand_in if value is None else value)
-        return found, ABSENT in found
+            if value is None:
+                value, holes = stand_in, holes or stand_in is ABSENT
+            found.append(value)
+        return found, holes
 
-    def _convert(self, found: list[Any]) -> None:
+    def _convert(self, found: list[Any]) -> bool:
+        """Make numbers of them; whether one is now ABSENT."""
         for place, value in enumerate(found):
             number = as_float(value)
             found[place] = self._stands[place] if number is None else number
+        return ABSENT in found
+
+
+def _kind(slot: Slot, names: Collection[str]) -> str:
+    """How a slot is read; what such events do not carry is known ahead."""
+    if slot.place != "value":
+        return "other"
+    if slot.name not in names:
+        return "constant"
+    return slot.kind if slot.kind in ("number", "has") else "other"
 
 
 def _stand_in(slot: Slot) -> Any:

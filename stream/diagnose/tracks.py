@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from stream.diagnose.plans import Plan
 from stream.diagnose.series import Series
 from stream.diagnose.sheets import Pick, Sheet
-from stream.diagnose.unknown import Sources, constants, known
+from stream.diagnose.unknown import UNKNOWN, Sources, constants, known
+from stream.rulelang.tapes import Tape
 from stream.rulelang.windows import Window
 
 Condition = Callable[[Sequence[Any]], bool]
 When = Callable[[Sequence[Any], Sequence[Window], Sequence[Any]], bool]
+
+_TIDY: Final = 64
+"""After so many events, and when a track is made, tapes let go of what is too much."""
 
 
 class Stop(NamedTuple):
     """One rule on a track, with all that judging a calm sample needs at hand.
 
     ``pick`` takes its slots from the sheet; None where the event itself names the series.
-    ``timed`` are the windows that forget by time; ``pushes`` are for what ``sources`` gives.
+    ``timed`` are the windows that forget by time; ``pushes`` are for what ``sources`` gives. ``appends``:
+    the same for a sheet that is steady, with places in it; None where more than that must be done.
     """
 
     plan: Plan
@@ -32,22 +37,41 @@ class Stop(NamedTuple):
     peers: Sequence[Any]
     pushes: Sequence[Callable[[int, float], None]]
     sources: Sources
+    appends: Sequence[tuple[Callable[[float], None], int]] | None
 
 
 class Track:
     """The rules of one route. ``names`` are the names of values of its events."""
 
-    __slots__ = ("sheet", "stops")
+    __slots__ = ("_fed", "_passed", "_tapes", "sheet", "stops")
 
     def __init__(self, series: Sequence[tuple[Plan, Series | None]], names: Collection[str]) -> None:
         kept = [(plan, one) for plan, one in series if one is None or not _never(plan, names)]
         self.sheet = Sheet((slot for plan, one in kept if one for slot in plan.program.slots), names)
+        self._fed: set[int] = set()
+        self._tapes: list[Tape] = []
+        self._passed = 0
         self.stops = [self._stop(plan, one) for plan, one in kept]
+        self._tidy()
+
+    def steady(self, sheet: list[Any]) -> bool:
+        """Whether all is finite that windows get directly; to be asked once for each sheet."""
+        self._passed += 1
+        if not self._passed % _TIDY:
+            self._tidy()
+        total = 0.0
+        for place in self._fed:
+            total += sheet[place]
+        return total - total == 0.0
+
+    def _tidy(self) -> None:
+        for tape in self._tapes:
+            tape.tidy()
 
     def _stop(self, plan: Plan, series: Series | None) -> Stop:
         program = plan.program
         if series is None:
-            return Stop(plan, None, None, None, program.when, (), (), (), (), program.sources)
+            return Stop(plan, None, None, None, program.when, (), (), (), (), program.sources, None)
         windows = series.windows
         timed = [
             window for window, spec in zip(windows, program.windows, strict=True) if spec.over_s is not None
@@ -58,9 +82,26 @@ class Track:
         if where is not None and known(where, ahead):
             where = None
         pushes = [window.push for window in series.own] if _learns(program.sources, ahead) else []
+        appends = self._appends(plan, series) if pushes else ()
         return Stop(
-            plan, series, pick, where, program.when, windows, timed, plan.alone, pushes, program.sources
-        )
+            plan, series, pick, where, program.when, windows, timed, plan.alone, pushes, program.sources,
+            appends,
+        )  # fmt: skip
+
+    def _appends(self, plan: Plan, series: Series) -> list[tuple[Callable[[float], None], int]] | None:
+        """How the windows learn from a steady sheet, where each takes a slot as it is."""
+        slots, ahead = plan.program.slots, self.sheet.ahead()
+        found = []
+        for index, window in zip(plan.own, series.own, strict=True):
+            slot = plan.program.windows[index].slot
+            if slot is None or not window.tape.plain:
+                return None
+            found.append((window.tape, self.sheet.place(slots[slot])))
+        # What the events lack is not finite and never enters.
+        found = [(tape, place) for tape, place in found if ahead[place] is UNKNOWN]
+        self._fed.update(place for _, place in found)
+        self._tapes += [tape for tape, _ in found]
+        return [(tape.values.append, place) for tape, place in found]
 
 
 def _never(plan: Plan, names: Collection[str]) -> bool:

@@ -10,7 +10,7 @@ from stream.rulelang import expressions, params, places
 from stream.rulelang.errors import guess
 from stream.rulelang.fields import EVENTS, SHOWN, Field, group
 from stream.rulelang.functions import BOOL
-from stream.rulelang.generate import Code, Lets
+from stream.rulelang.generate import SLOTS, Code, Lets
 from stream.rulelang.model import LogMatch, PeerSpec, Program, WindowSpec
 from stream.rulelang.params import Overriding
 from stream.rulelang.reader import Reader
@@ -140,6 +140,7 @@ def _compile(scope: Scope, lets: Lets, where: Typed | None, when: Typed, clear: 
             WindowSpec(
                 made[name], frozenset(use.needs), use.last, use.over_s,
                 use.frame.event if use.frame else None, use.frame.final() if use.frame else (),
+                _slot(use.source),
             )
             for use, name in windows
         ),
@@ -165,6 +166,13 @@ def _tapes(scope: Scope) -> dict[str, list[WindowUse]]:
 def _tape(use: WindowUse) -> str:
     alone = use.frame is not None or use.over_s is not None
     return str(use.index) if alone else ast.dump(use.source)
+
+
+def _slot(tree: ast.expr) -> int | None:
+    """The slot that this reads and nothing else, None for anything else."""
+    if isinstance(tree, ast.Subscript) and isinstance(tree.value, ast.Name) and tree.value.id == SLOTS:
+        return tree.slice.value if isinstance(tree.slice, ast.Constant) else None  # type: ignore[return-value]
+    return None
 
 
 def _in_summary(scope: Scope, summary: Template) -> None:

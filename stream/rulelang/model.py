@@ -40,7 +40,8 @@ class WindowSpec:
     """One window: what is pushed (of slots and the windows before it), how long, and what is asked of it.
 
     ``event`` None: a sample of the rule feeds it. Otherwise (``with``) each event of that name of the same
-    series does, read by ``slots``; one that lacks any of them is skipped.
+    series does, read by ``slots``; one that lacks any of them is skipped. ``slot``: the place of the one slot
+    that is pushed as it is, None where something is computed.
     """
 
     source: Callable[[Sequence[Any], Sequence[Any]], float]
@@ -49,6 +50,7 @@ class WindowSpec:
     over_s: float | None = None
     event: str | None = None
     slots: tuple[Slot, ...] = ()
+    slot: int | None = None
 
 
 @dataclass(frozen=True)

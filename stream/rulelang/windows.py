@@ -30,13 +30,13 @@ class Window:
     """The last values of a tape. Every statistic but ``count``, ``sum`` and ``changes`` of none is NaN."""
 
     __slots__ = (
-        "_average", "_changes", "_highest", "_keep", "_lowest", "_sorted", "_sums", "_tape", "_trend",
-        "_values",
+        "_average", "_changes", "_highest", "_keep", "_lowest", "_sorted", "_sums", "_trend", "_values",
+        "tape",
     )  # fmt: skip
 
     def __init__(self, spec: WindowSpec, tape: Tape, index: int = 0) -> None:
         """The window of this spec, the one with this index among those of the tape."""
-        self._tape = tape
+        self.tape = tape
         self._values = tape.values
         self._keep = spec.last or MAX_SAMPLES
         self._average = tape.averages[index]
@@ -50,23 +50,23 @@ class Window:
     @property
     def push(self) -> Callable[[int, float], None]:
         """Append a value, with its time, to the tape."""
-        return self._tape.push
+        return self.tape.push
 
     def expire(self, now_ns: int) -> None:
         """Forget what is older than the window's duration at this time."""
 
     def save(self) -> dict[str, Any]:
         """What makes the tape: plain lists and numbers."""
-        return self._tape.save()
+        return self.tape.save()
 
     def load(self, saved: Mapping[str, Any]) -> None:
         """Become what ``save`` of a window of the same spec gave; for a window nothing was pushed to."""
-        self._tape.load(saved)
+        self.tape.load(saved)
 
     def _first(self) -> int:
         """The number of the oldest value in the window."""
         values = self._values
-        return self._tape.base + (len(values) - self._keep if len(values) > self._keep else 0)
+        return self.tape.base + (len(values) - self._keep if len(values) > self._keep else 0)
 
     def count(self) -> float:
         held = len(self._values)
@@ -87,8 +87,8 @@ class Window:
 
     def rate(self) -> float:
         """Change per second between oldest and newest; NaN where no time passed between them."""
-        values, times = self._values, self._tape.times
-        first = self._first() - self._tape.base
+        values, times = self._values, self.tape.times
+        first = self._first() - self.tape.base
         if times is None or first >= len(times) - 1:
             return math.nan
         passed = times[-1] - times[first]
@@ -96,7 +96,7 @@ class Window:
 
     def changes(self) -> float:
         """How many values differ from the one before them."""
-        begin, base, values = self._first(), self._tape.base, self._values
+        begin, base, values = self._first(), self.tape.base, self._values
         end = base + len(values)
         known = self._changes
         if known is None or known[0] < base or known[1] <= begin:
@@ -118,7 +118,7 @@ class Window:
 
     def _line(self, places: list[int] | None) -> Trend:
         trend = self._trend = self._trend or Trend()
-        base = self._tape.base
+        base = self.tape.base
         trend.sync(self._values, places, base, self._first(), base + len(self._values))
         return trend
 
@@ -132,7 +132,7 @@ class Window:
         return self._summed(squared=True).std()
 
     def _summed(self, squared: bool = False) -> Sums:
-        sums, base, begin = self._sums, self._tape.base, self._first()
+        sums, base, begin = self._sums, self.tape.base, self._first()
         if sums is None:
             sums = self._sums = Sums()
         if squared and not sums.squared:
@@ -156,11 +156,11 @@ class Window:
         return self._extreme(self._highest)
 
     def _extreme(self, extreme: Extreme) -> float:
-        base, values = self._tape.base, self._values
+        base, values = self.tape.base, self._values
         return extreme.of(values, base, self._first(), base + len(values))
 
     def _ordered(self) -> list[float]:
-        values, base, begin = self._values, self._tape.base, self._first()
+        values, base, begin = self._values, self.tape.base, self._first()
         end = base + len(values)
         order = self._sorted
         if order is None:
@@ -189,23 +189,23 @@ class Span(Window):
         self._over_ns = round((spec.over_s or 0.0) * SECOND_NS)
 
     def expire(self, now_ns: int) -> None:
-        self._tape.expire(now_ns - self._over_ns)
+        self.tape.expire(now_ns - self._over_ns)
 
     def _first(self) -> int:
-        return self._tape.first()
+        return self.tape.first()
 
     def count(self) -> float:
-        tape = self._tape
+        tape = self.tape
         return float(tape.base + len(tape.values) - tape.first())
 
     def first(self) -> float:
-        return self._values[self._tape.first() - self._tape.base] if self.count() else math.nan
+        return self._values[self.tape.first() - self.tape.base] if self.count() else math.nan
 
     def last(self) -> float:
         return self._values[-1] if self.count() else math.nan
 
     def slope(self) -> float:
-        return self._line(self._tape.times).slope(SECOND_NS)
+        return self._line(self.tape.times).slope(SECOND_NS)
 
 
 def make(specs: Sequence[WindowSpec]) -> list[Window]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any
 
 import pytest
@@ -68,3 +70,32 @@ def test_routes_of_an_emitter_are_bounded() -> None:
         made += feed.send(resource(), Event("train.step", number, step=number, values={**values}))
     assert [one.step for one in made] == [2 * MAX_ROUTES + 1]
     assert len(_routes(feed)) <= MAX_ROUTES
+
+
+def test_watched_or_not_windows_learn_the_same() -> None:
+    """The short way of a calm sample leaves the state that the long way leaves, also past NaN and null."""
+    texts = rules(
+        rule("when: loss > 9 + max(loss, last=5) + min(grad_norm, last=40)", name="plain"),
+        rule("learn: calm\nwhen: loss > 3 and loss > mean(loss, last=3)", name="calm"),
+        rule("when: has(kl) and kl > 5 + max(kl, last=2) + first(step, last=4)", name="optional"),
+        rule("let: {before: 'last(loss, last=4)'}\nwhen: before > 9 + median(before, last=4)", name="nested"),
+    )
+    quick, told = Feed(texts), Feed(texts, watch=lambda _: None)
+    random = Random(3)
+    for number in range(600):
+        values: dict[str, Any] = {"loss": random.choice([1.0, 2.5, 4.0, math.nan]), "grad_norm": 0.1 * number}
+        values |= random.choice([{}, {"kl": 1.5}, {"kl": None}, {"kl": math.inf}])
+        one = step(number, **values)
+        assert quick.send(resource(), one) == told.send(resource(), one)
+    assert quick.engine.snapshot() == told.engine.snapshot()
+
+
+def test_what_windows_keep_is_bounded_whatever_the_names() -> None:
+    """Values are let go of also where every event has other names than the one before."""
+    feed = Feed(rules(rule("when: loss > 10 + max(loss, last=5)")))
+    for number in range(3000):
+        names = {f"name_{number if number < 1000 else 0}": 1.0}
+        feed.send(resource(), step(number, loss=1.0, **names))
+    (run,) = feed.engine.runs.values()
+    (series,) = run.series.values()
+    assert len(series.windows[0].tape.values) < 120
