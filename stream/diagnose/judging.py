@@ -21,7 +21,6 @@ from stream.diagnose.reading import NO_GROUPS, Groups
 from stream.diagnose.routing import Routing
 from stream.diagnose.runs import Emitter, Route, Run
 from stream.diagnose.series import TEXT_LIMIT, Series, first
-from stream.diagnose.sheets import ABSENT
 from stream.diagnose.tracks import Track
 from stream.diagnose.verdicts import Outcome
 from stream.diagnose.watching import Watching
@@ -85,29 +84,31 @@ class Judge:
             return
         track = route.track or Track(route.series, event.values.keys())
         route.track = track
-        if not track.stops:
-            return
         sheet, holes = track.sheet.read(event, emitter.resource)
-        steady = not holes and track.steady(sheet)
-        time_ns = event.time
-        for plan, series, pick, where, when, windows, timed, peers, pushes, sources, appends in track.stops:
-            if pick is None or series is None:
+        if holes or not track.plain or not track.steady(sheet):
+            for plan, series in route.series:
                 self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
-                continue
+            return
+        time_ns = event.time
+        for stop in track.stops:
+            one, pick, where, when, windows, timed, peers, appends, pushes, computed = stop
             slots = pick(sheet)
-            if (holes and ABSENT in slots) or (where is not None and not where(slots)):
+            if where is not None and not where(slots):
                 continue
             for window in timed:
                 window.expire(time_ns)
-            if series.first is not None or when(slots, windows, peers):
-                self._judged(run, emitter, series, event, slots, peers, out)
+            if one.first is not None or when(slots, windows, peers):
+                self._judged(run, emitter, one, event, slots, peers, out)
                 continue
-            if steady and appends is not None:
+            if pushes:
+                values = computed(slots, windows)
                 for append, place in appends:
                     append(sheet[place])
-            elif pushes:
-                for push, value in zip(pushes, sources(slots, windows)):  # noqa: B905 - hot, equally long
+                for push, value in zip(pushes, values):  # noqa: B905 - hot, equally long
                     push(time_ns, value)
+            else:
+                for append, place in appends:
+                    append(sheet[place])
 
     def route(self, run: Run, emitter: Emitter, event: Event) -> Route:
         """Where events of this emitter that look like this one go."""

@@ -22,28 +22,29 @@ _TIDY: Final = 64
 class Stop(NamedTuple):
     """One rule on a track, with all that judging a calm sample needs at hand.
 
-    ``pick`` takes its slots from the sheet; None where the event itself names the series.
-    ``timed`` are the windows that forget by time; ``pushes`` are for what ``sources`` gives. ``appends``:
-    the same for a sheet that is steady, with places in it; None where more than that must be done.
+    ``pick`` takes its slots from the sheet. ``timed`` are the windows that forget by time; ``appends`` those
+    that keep what stands at a place of the sheet, ``pushes`` those that get what ``computed`` gives.
     """
 
-    plan: Plan
-    series: Series | None
-    pick: Pick | None
+    series: Series
+    pick: Pick
     where: Condition | None
     when: When
     windows: Sequence[Window]
     timed: Sequence[Window]
     peers: Sequence[Any]
+    appends: Sequence[tuple[Callable[[float], None], int]]
     pushes: Sequence[Callable[[int, float], None]]
-    sources: Sources
-    appends: Sequence[tuple[Callable[[float], None], int]] | None
+    computed: Sources
 
 
 class Track:
-    """The rules of one route. ``names`` are the names of values of its events."""
+    """The rules of one route. ``names`` are the names of values of its events.
 
-    __slots__ = ("_fed", "_passed", "_tapes", "sheet", "stops")
+    ``plain``: no rule is among them whose series the event itself names.
+    """
+
+    __slots__ = ("_fed", "_passed", "_tapes", "plain", "sheet", "stops")
 
     def __init__(self, series: Sequence[tuple[Plan, Series | None]], names: Collection[str]) -> None:
         kept = [(plan, one) for plan, one in series if one is None or not _never(plan, names)]
@@ -51,7 +52,8 @@ class Track:
         self._fed: set[int] = set()
         self._tapes: list[Tape] = []
         self._passed = 0
-        self.stops = [self._stop(plan, one) for plan, one in kept]
+        self.stops = [self._stop(plan, one) for plan, one in kept if one]
+        self.plain = len(self.stops) == len(kept)
         self._tidy()
 
     def steady(self, sheet: list[Any]) -> bool:
@@ -68,11 +70,8 @@ class Track:
         for tape in self._tapes:
             tape.tidy()
 
-    def _stop(self, plan: Plan, series: Series | None) -> Stop:
-        program = plan.program
-        if series is None:
-            return Stop(plan, None, None, None, program.when, (), (), (), (), program.sources, None)
-        windows = series.windows
+    def _stop(self, plan: Plan, series: Series) -> Stop:
+        program, windows = plan.program, series.windows
         timed = [
             window for window, spec in zip(windows, program.windows, strict=True) if spec.over_s is not None
         ]
@@ -81,27 +80,28 @@ class Track:
         where = program.where
         if where is not None and known(where, ahead):
             where = None
-        pushes = [window.push for window in series.own] if _learns(program.sources, ahead) else []
-        appends = self._appends(plan, series) if pushes else ()
+        appends = self._appends(plan, series, ahead)
+        pushes = []
+        if _learns(program.computed, ahead):
+            own = zip(plan.own, series.own, strict=True)
+            pushes = [window.push for index, window in own if program.windows[index].slot is None]
         return Stop(
-            plan, series, pick, where, program.when, windows, timed, plan.alone, pushes, program.sources,
-            appends,
-        )  # fmt: skip
+            series, pick, where, program.when, windows, timed, plan.alone, appends, pushes, program.computed
+        )
 
-    def _appends(self, plan: Plan, series: Series) -> list[tuple[Callable[[float], None], int]] | None:
-        """How the windows learn from a steady sheet, where each takes a slot as it is."""
-        slots, ahead = plan.program.slots, self.sheet.ahead()
+    def _appends(
+        self, plan: Plan, series: Series, ahead: Sequence[Any]
+    ) -> list[tuple[Callable[[float], None], int]]:
+        """The windows that keep a slot as it is; what such events lack is not finite and never enters."""
         found = []
         for index, window in zip(plan.own, series.own, strict=True):
             slot = plan.program.windows[index].slot
-            if slot is None or not window.tape.plain:
-                return None
-            found.append((window.tape, self.sheet.place(slots[slot])))
-        # What the events lack is not finite and never enters.
-        found = [(tape, place) for tape, place in found if ahead[place] is UNKNOWN]
-        self._fed.update(place for _, place in found)
-        self._tapes += [tape for tape, _ in found]
-        return [(tape.values.append, place) for tape, place in found]
+            if slot is not None and ahead[slot] is UNKNOWN:
+                place = self.sheet.place(plan.program.slots[slot])
+                found.append((window.tape.values.append, place))
+                self._fed.add(place)
+                self._tapes.append(window.tape)
+        return found
 
 
 def _never(plan: Plan, names: Collection[str]) -> bool:

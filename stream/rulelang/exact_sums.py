@@ -14,6 +14,7 @@ from typing import Final
 
 _USUAL: Final = 80
 """Values are held in units of 2**-80, fine enough for what people log; a finer value refines them."""
+_FACTOR: Final = 2.0**_USUAL
 _ROOM: Final = 24
 _FINEST: Final = 900
 
@@ -78,6 +79,12 @@ class Sums(_Exact):
 
     def sync(self, values: list[float], base: int, begin: int, end: int) -> None:
         """Make the sums those of ``[begin, end)``, which reaches to the last of ``values``."""
+        if begin == self.begin + 1 and end == self.end + 1 and self._scale == _USUAL and self._wholes:
+            # What happens at every sample once a window is full.
+            scaled = values[-1] * _FACTOR
+            if -1e300 < scaled < 1e300 and scaled.is_integer():
+                self._slide(int(scaled))
+                return
         self._prepare(begin)
         for _ in range(begin - self.begin):
             whole = self._wholes.popleft()
@@ -92,6 +99,15 @@ class Sums(_Exact):
             if self.squared:
                 self.squares += whole * whole
         self.end = end
+
+    def _slide(self, new: int) -> None:
+        self._wholes.append(new)
+        old = self._wholes.popleft()
+        self.total += new - old
+        if self.squared:
+            self.squares += new * new - old * old
+        self.begin += 1
+        self.end += 1
 
     def _refine(self, bits: int) -> None:
         super()._refine(bits)

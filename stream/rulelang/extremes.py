@@ -26,15 +26,18 @@ class Extreme:
 
     def of(self, values: list[float], base: int, begin: int, end: int) -> float:
         """The extreme of ``[begin, end)``, NaN of none; ``values`` starts with number ``base`` <= begin."""
-        if begin >= self._cut or self._cut - begin > len(self._older):
+        ahead = self._cut - begin - 1
+        if not 0 <= ahead < len(self._older):
             return self._recut(values[begin - base : end - base], end)
-        if end > self._end:
-            choose, newer = self._choose, self._newer
-            for value in values[self._end - base : end - base]:
-                newer = value if newer != newer else choose(newer, value)
+        newer = self._newer
+        if end != self._end:
+            # A value at a time is what happens as a rule.
+            come = (values[-1],) if end == self._end + 1 else values[self._end - base : end - base]
+            for value in come:
+                newer = value if newer != newer else self._choose(newer, value)
             self._newer, self._end = newer, end
-        older = self._older[self._cut - begin - 1]
-        return (older if self._newer != self._newer else self._choose(older, self._newer)) + 0.0
+        older = self._older[ahead]
+        return (older if newer != newer else self._choose(older, newer)) + 0.0
 
     def _recut(self, values: list[float], end: int) -> float:
         values.reverse()

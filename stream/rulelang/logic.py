@@ -9,7 +9,7 @@ from typing import Final
 from stream.rulelang import expressions, params, places
 from stream.rulelang.errors import guess
 from stream.rulelang.fields import EVENTS, SHOWN, Field, group
-from stream.rulelang.functions import BOOL
+from stream.rulelang.functions import BOOL, EMA, TIMES
 from stream.rulelang.generate import SLOTS, Code, Lets
 from stream.rulelang.model import LogMatch, PeerSpec, Program, WindowSpec
 from stream.rulelang.params import Overriding
@@ -22,6 +22,7 @@ from stream.rulelang.typed import Typed, renamed
 KEYS: Final = ("with", "params", "where", "let", "when", "clear_when")
 MAX_NAMES: Final = 100
 """The most names in one ``let`` or ``with``."""
+_MORE: Final = frozenset({EMA, TIMES})
 _ALWAYS: Final = Typed(ast.Constant(True), BOOL)
 
 
@@ -132,7 +133,9 @@ def _compile(scope: Scope, lets: Lets, where: Typed | None, when: Typed, clear: 
     brings = {place: code.of_sample(uses[0].source) for place, uses in tapes.items()}
     windows = [(use, brings[_tape(use)]) for use in scope.windows.values()]
     peers = [(use, code.of_sample(use.source)) for use in scope.peers.values()]
-    of_own = code.of_samples([uses[0].source for uses in tapes.values() if uses[0].frame is None])
+    own = [uses for uses in tapes.values() if uses[0].frame is None]
+    of_own = code.of_samples([uses[0].source for uses in own])
+    of_computed = code.of_samples([uses[0].source for uses in own if _slot(uses) is None])
     made = code.build()
     return Program(
         slots=scope.own.final(),
@@ -140,7 +143,7 @@ def _compile(scope: Scope, lets: Lets, where: Typed | None, when: Typed, clear: 
             WindowSpec(
                 made[name], frozenset(use.needs), use.last, use.over_s,
                 use.frame.event if use.frame else None, use.frame.final() if use.frame else (),
-                _slot(use.source),
+                _slot(tapes[_tape(use)]),
             )
             for use, name in windows
         ),
@@ -152,6 +155,7 @@ def _compile(scope: Scope, lets: Lets, where: Typed | None, when: Typed, clear: 
         shown=_shown(scope),
         peers=tuple(PeerSpec(made[name], use.of) for use, name in peers),
         sources=made[of_own],
+        computed=made[of_computed],
     )  # fmt: skip
 
 
@@ -168,11 +172,15 @@ def _tape(use: WindowUse) -> str:
     return str(use.index) if alone else ast.dump(use.source)
 
 
-def _slot(tree: ast.expr) -> int | None:
-    """The slot that this reads and nothing else, None for anything else."""
-    if isinstance(tree, ast.Subscript) and isinstance(tree.value, ast.Name) and tree.value.id == SLOTS:
-        return tree.slice.value if isinstance(tree.slice, ast.Constant) else None  # type: ignore[return-value]
-    return None
+def _slot(uses: list[WindowUse]) -> int | None:
+    """The slot whose values these windows keep; None where one is computed, timed, averaged or of others."""
+    first = uses[0]
+    more = first.frame is not None or first.over_s is not None or any(use.needs & _MORE for use in uses)
+    tree = first.source
+    if more or not (isinstance(tree, ast.Subscript) and isinstance(tree.value, ast.Name)):
+        return None
+    place = tree.slice.value if isinstance(tree.slice, ast.Constant) else None
+    return place if tree.value.id == SLOTS and isinstance(place, int) else None
 
 
 def _in_summary(scope: Scope, summary: Template) -> None:

@@ -41,7 +41,7 @@ class WindowSpec:
 
     ``event`` None: a sample of the rule feeds it. Otherwise (``with``) each event of that name of the same
     series does, read by ``slots``; one that lacks any of them is skipped. ``slot``: the place of the one slot
-    that is pushed as it is, None where something is computed.
+    that only has to be kept as it is, None where more is to be done.
     """
 
     source: Callable[[Sequence[Any], Sequence[Any]], float]
@@ -67,7 +67,8 @@ class Program:
 
     ``values`` gives the ``let`` values, named by ``names``; ``clear`` is ``clear_when``; ``shown`` maps the
     fields that belong into the evidence to their slots. ``sources`` gives what a sample of the rule brings
-    to the windows that its own samples feed: one value for all windows with the same ``source``.
+    to the windows that its own samples feed: one value for all windows with the same ``source``;
+    ``computed`` only those for windows without a ``slot``.
     """
 
     slots: tuple[Slot, ...]
@@ -80,6 +81,7 @@ class Program:
     shown: Mapping[str, int] = field(default_factory=dict)
     peers: tuple[PeerSpec, ...] = ()
     sources: Callable[[Sequence[Any], Sequence[Any]], tuple[float, ...]] = lambda slots, windows: ()
+    computed: Callable[[Sequence[Any], Sequence[Any]], tuple[float, ...]] = lambda slots, windows: ()
 
 
 @dataclass(frozen=True)

@@ -36,15 +36,11 @@ class Tape:
         self.times: list[int] | None = [] if timed else None
         self.averages = [average(spec) if EMA in spec.needs else None for spec in specs]
         self.base = self.begin = 0
-        self.push: Callable[[int, float], None] = self._quick_push() if self.plain else self._push
-
-    @property
-    def plain(self) -> bool:
-        """Whether a value that is finite may also be appended to ``values`` directly; see ``tidy``."""
-        return self.times is None and not any(self.averages)
+        plain = self.times is None and not any(self.averages)
+        self.push: Callable[[int, float], None] = self._quick_push() if plain else self._push
 
     def tidy(self) -> None:
-        """Let go of what is too much; to be called now and then where values are appended directly."""
+        """Let go of what is too much: for who appends finite values to ``values`` directly."""
         if len(self.values) >= 2 * self.keep + _SPARE:
             self.trim()
 

@@ -32,7 +32,7 @@ def test_a_rule_that_no_such_event_can_concern_is_left_out() -> None:
     )
     feed.send(resource(), step(0, loss=0.0), step(1, loss=0.0, kl=1.0))
     tracks = [route.track for route in _routes(feed).values()]
-    found = [[(stop.plan.rule.id, stop.where is None) for stop in track.stops] for track in tracks if track]
+    found = [[(stop.series.rule.id, stop.where is None) for stop in track.stops] for track in tracks if track]
     assert found == [
         [("other", False), ("always", True)], [("rl", False), ("other", False), ("always", False)],
     ]  # fmt: skip
@@ -43,7 +43,7 @@ def test_a_window_over_a_value_that_is_not_there_is_not_fed() -> None:
     feed = Feed(rules(rule("when: has(kl) and loss > 0 and kl > mean(kl, last=5)")))
     feed.send(resource(), step(0, loss=1.0), step(1, loss=1.0, kl=1.0))
     tracks = [route.track for route in _routes(feed).values()]
-    assert [len(stop.pushes) for track in tracks if track for stop in track.stops] == [0, 1]
+    assert [len(stop.appends) for track in tracks if track for stop in track.stops] == [0, 1]
 
 
 def test_what_is_unknown_cannot_be_looked_at() -> None:
@@ -94,8 +94,8 @@ def test_what_windows_keep_is_bounded_whatever_the_names() -> None:
     """Values are let go of also where every event has other names than the one before."""
     feed = Feed(rules(rule("when: loss > 10 + max(loss, last=5)")))
     for number in range(3000):
-        names = {f"name_{number if number < 1000 else 0}": 1.0}
-        feed.send(resource(), step(number, loss=1.0, **names))
+        values = {"loss": 1.0, f"name_{number if number < 1000 else 0}": 1.0}
+        feed.send(resource(), Event("train.step", number, step=number, values={**values}))
     (run,) = feed.engine.runs.values()
     (series,) = run.series.values()
     assert len(series.windows[0].tape.values) < 120
