@@ -37,15 +37,21 @@ NOBODY: Final = Nobody()
 
 
 class Feeder:
-    """A window of a rule that events of another name fill. ``index`` is its place among the windows."""
+    """A window of a rule that events of another name fill. ``index`` is its place among the windows.
 
-    __slots__ = ("index", "needs", "read", "spec")
+    ``name``: the value that only has to be kept as it is, None where more is to be done.
+    """
+
+    __slots__ = ("index", "name", "needs", "read", "spec")
 
     def __init__(self, index: int, spec: WindowSpec) -> None:
         self.index = index
         self.spec = spec
         self.read = reader(spec.slots)
         self.needs = needs(spec.slots)
+        only = None if spec.slot is None else spec.slots[spec.slot]
+        plain = len(spec.slots) == 1 and only is not None and not only.optional
+        self.name = only.name if plain and only is not None and only.place == "value" else None
 
 
 class Plan:

@@ -33,6 +33,12 @@ class Feed:
 
     def take(self, event: Event, resource: Resource) -> None:
         """Fill the window from an event of the other name; one that lacks a field is skipped."""
+        name = self.feeder.name
+        if name is not None:
+            value = event.values.get(name)
+            if type(value) is float:
+                self.window.push(event.time, value)
+                return
         slots = self.feeder.read(event, resource, NO_GROUPS)
         if slots is not None:
             self.window.push(event.time, self.feeder.spec.source(slots, ()))

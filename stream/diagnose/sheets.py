@@ -22,7 +22,7 @@ Pick = Callable[[list[Any]], Sequence[Any]]
 class Sheet:
     """The slots of several rules, for events that have just these ``names`` of values."""
 
-    __slots__ = ("_constants", "_flags", "_names", "_others", "_places", "_stands", "_sure")
+    __slots__ = ("_constants", "_flags", "_numbers", "_others", "_places", "_size", "_stands", "_sure")
 
     def __init__(self, slots: Iterable[Slot], names: Collection[str]) -> None:
         kinds: dict[str, list[Slot]] = {"number": [], "has": [], "constant": [], "other": []}
@@ -32,7 +32,8 @@ class Sheet:
         read = {slot.name for slot in numbers}
         numbers += [Slot("value", slot.name, "number", True) for slot in flags if slot.name not in read]
         self._places = {slot: place for place, slot in enumerate([*numbers, *flags, *constants, *others])}
-        self._names = tuple(slot.name for slot in numbers)
+        self._numbers = taker([slot.name for slot in numbers])
+        self._size = len(numbers)
         self._flags = tuple(slot.name for slot in flags)
         self._stands = tuple(_stand_in(slot) for slot in numbers)
         self._constants = [_stand_in(slot) for slot in constants]
@@ -54,14 +55,14 @@ class Sheet:
     def ahead(self) -> list[Any]:
         """What ``read`` will give, with UNKNOWN for all that depends on the event."""
         found = [UNKNOWN] * len(self._places)
-        begin = len(self._names) + len(self._flags)
+        begin = self._size + len(self._flags)
         found[begin : begin + len(self._constants)] = self._constants
         return found
 
     def read(self, event: Event, resource: Resource) -> tuple[list[Any], bool]:
         """The value of every slot, and whether one is ABSENT."""
         values = event.values
-        found: list[Any] = [values[name] for name in self._names]
+        found: list[Any] = list(self._numbers(values))
         holes = False
         if set(map(type, found)) == _FLOATS:
             found += self._sure
@@ -84,6 +85,13 @@ class Sheet:
             number = as_float(value)
             found[place] = self._stands[place] if number is None else number
         return ABSENT in found
+
+
+def taker(places: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:
+    """A function that takes what stands in these places: itemgetter for any number of them."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda found: [found[place] for place in places]
 
 
 def _kind(slot: Slot, names: Collection[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from stream.diagnose.plans import Plan
 from stream.diagnose.series import Series
-from stream.diagnose.sheets import Pick, Sheet
+from stream.diagnose.sheets import Pick, Sheet, taker
 from stream.diagnose.unknown import UNKNOWN, Sources, constants, known
 from stream.rulelang.tapes import Tape
 from stream.rulelang.windows import Window
@@ -44,7 +44,7 @@ class Track:
     ``plain``: no rule is among them whose series the event itself names.
     """
 
-    __slots__ = ("_fed", "_passed", "_tapes", "plain", "sheet", "stops")
+    __slots__ = ("_fed", "_passed", "_take", "_tapes", "plain", "sheet", "stops")
 
     def __init__(self, series: Sequence[tuple[Plan, Series | None]], names: Collection[str]) -> None:
         kept = [(plan, one) for plan, one in series if one is None or not _never(plan, names)]
@@ -54,6 +54,7 @@ class Track:
         self._passed = 0
         self.stops = [self._stop(plan, one) for plan, one in kept if one]
         self.plain = len(self.stops) == len(kept)
+        self._take = taker(sorted(self._fed))
         self._tidy()
 
     def steady(self, sheet: list[Any]) -> bool:
@@ -61,9 +62,7 @@ class Track:
         self._passed += 1
         if not self._passed % _TIDY:
             self._tidy()
-        total = 0.0
-        for place in self._fed:
-            total += sheet[place]
+        total: float = sum(self._take(sheet))
         return total - total == 0.0
 
     def _tidy(self) -> None:

@@ -173,9 +173,9 @@ def _tape(use: WindowUse) -> str:
 
 
 def _slot(uses: list[WindowUse]) -> int | None:
-    """The slot whose values these windows keep; None where one is computed, timed, averaged or of others."""
+    """The slot whose values these windows keep; None where one is computed, timed or averaged."""
     first = uses[0]
-    more = first.frame is not None or first.over_s is not None or any(use.needs & _MORE for use in uses)
+    more = first.over_s is not None or any(use.needs & _MORE for use in uses)
     tree = first.source
     if more or not (isinstance(tree, ast.Subscript) and isinstance(tree.value, ast.Name)):
         return None

@@ -30,8 +30,8 @@ class Window:
     """The last values of a tape. Every statistic but ``count``, ``sum`` and ``changes`` of none is NaN."""
 
     __slots__ = (
-        "_average", "_changes", "_highest", "_keep", "_lowest", "_sorted", "_sums", "_trend", "_values",
-        "tape",
+        "_average", "_changes", "_full", "_highest", "_keep", "_lowest", "_sorted", "_sums", "_trend",
+        "_values", "tape",
     )  # fmt: skip
 
     def __init__(self, spec: WindowSpec, tape: Tape, index: int = 0) -> None:
@@ -39,6 +39,7 @@ class Window:
         self.tape = tape
         self._values = tape.values
         self._keep = spec.last or MAX_SAMPLES
+        self._full = float(self._keep)
         self._average = tape.averages[index]
         self._sorted: sorted_values.Sorted | None = None
         self._lowest: Extreme | None = None
@@ -70,7 +71,7 @@ class Window:
 
     def count(self) -> float:
         held = len(self._values)
-        return float(held if held < self._keep else self._keep)
+        return self._full if held >= self._keep else float(held)
 
     def first(self) -> float:
         values = self._values
