@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from emitter.vocabulary import cloudevents
 from emitter.vocabulary import topics as vocabulary
+from emitter.vocabulary.commands import Command
 from stream import topics
 from stream.faustkit import outlet as module
 from stream.faustkit.outbox import Outbox
@@ -46,27 +48,33 @@ def test_keys_fall_where_other_clients_put_them() -> None:
     assert partition_of(b"21", 2**31) == -973932308 & 0x7FFFFFFF
 
 
+def _command(number: int, size: int) -> bytes:
+    moment = cloudevents.rfc3339(number)
+    return Command(str(number), "outlet-order", "save", moment, moment, args={"note": "x" * size}).encode()
+
+
 def test_records_of_a_partition_stay_in_order_across_batches(
     broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many batches, one record larger than a batch among them."""
     monkeypatch.setattr(module, "BATCH_BYTES", 2000)
     key = b"outlet-order"
-    values = [b"%d:" % n + b"x" * (5000 if n == 50 else 100) for n in range(200)]
+    # Commands of a run that nobody has: others read this topic too.
+    values = [_command(n, 5000 if n == 50 else 100) for n in range(200)]
 
     async def scenario() -> list[tuple[int, bytes]]:
         outlet = Outlet(broker, topics.DEFAULT_PARTITIONS)
         await outlet.start()
         try:
             await outlet.send([Outgoing(vocabulary.REMEDIATION_COMMANDS, value, key) for value in values])
-            await outlet.send([Outgoing(vocabulary.REMEDIATION_COMMANDS, b"last", key)])
+            await outlet.send([Outgoing(vocabulary.REMEDIATION_COMMANDS, _command(200, 0), key)])
         finally:
             await outlet.stop()
         return await read(broker, vocabulary.REMEDIATION_COMMANDS, key, len(values) + 1)
 
     found = asyncio.run(scenario())
     assert {partition for partition, _ in found} == {partition_of(key, topics.DEFAULT_PARTITIONS)}
-    assert [value for _, value in found] == [*values, b"last"]
+    assert [value for _, value in found] == [*values, _command(200, 0)]
 
 
 class Event:
