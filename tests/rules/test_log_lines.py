@@ -6,7 +6,7 @@ from collections import Counter
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emitter.vocabulary.diagnoses import CATEGORIES
@@ -58,6 +58,7 @@ def test_what_only_looks_alarming_is_left_alone(wrapping: str) -> None:
     assert [(found, line) for found, line in got if found is not None] == []
 
 
+@settings(deadline=None)
 @given(
     line=st.sampled_from([*ACCIDENTS, *BENIGN]),
     outer=st.sampled_from(["time in brackets", "containerd", "syslog", "kubectl logs --prefix", "ray"]),
