@@ -86,7 +86,8 @@ class Series:
         plan = self.plan
         if plan.quiet and plan.program.clear is not None:
             return True
-        return event.time - self.last_match >= plan.keep_ns
+        # Without keep_firing no clock is asked: recorded data may have none, and a rollback takes steps back.
+        return not plan.keep_ns or event.time - self.last_match >= plan.keep_ns
 
     def reset(self) -> None:
         """Forget the matching stretch."""
