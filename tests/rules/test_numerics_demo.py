@@ -68,3 +68,21 @@ def test_a_rollback_trips_nothing() -> None:
         ("gradient-explosion", "firing", 202), ("loss-spike", "firing", 202),
         ("gradient-explosion", "resolved", 175), ("loss-spike", "resolved", 175),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("began", [60, 80, 120, 200])
+@pytest.mark.parametrize("fault", [LR_SPIKE, LR_RAMP, BAD_BATCH, NAN], ids=["spike", "ramp", "batch", "nan"])
+def test_nothing_fires_once_the_run_was_rolled_back(fault: list[tuple[float, float]], began: int) -> None:
+    """What still remembers the fault, as smoothed values do, keeps quiet: the loss is back where it was."""
+    back = began - 5 - began % 25
+    told = [*enumerate([*map(_descent, range(began)), *fault])]
+    told += [(step, _descent(step)) for step in range(back, began + 100)]
+    records = [
+        {"step": step, "time": number * 0.1, "rank": 0, "loss": loss, "grad_norm": norm}
+        for number, (step, (loss, norm)) in enumerate(told)
+    ]
+    engine = Engine(RULES)
+    made = [one for batch in batches(records, run="r") for one in engine.process(batch)]
+    fired = {one.rule for one in made if one.state == "firing"}
+    assert fired <= {"gradient-explosion", "loss-spike", "loss-not-finite"}
+    assert [one.step for one in made if one.state == "resolved"] == [back] * len(fired)
