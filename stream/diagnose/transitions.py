@@ -11,6 +11,7 @@ from emitter.vocabulary.cloudevents import rfc3339
 from emitter.vocabulary.diagnoses import FIRING, RESOLVED, Diagnosis
 from stream.diagnose.series import First
 from stream.events import Event, Resource
+from stream.rulelang.fields import BEGAN
 from stream.rulelang.model import Rule
 
 CLEARED: Final = "cleared"
@@ -43,7 +44,11 @@ def firing(
 ) -> Diagnosis:
     """The diagnosis when it starts to fire, at this event."""
     if first.step is not None:
-        evidence["since_step"] = first.step
+        began = evidence.get(BEGAN)
+        if isinstance(began, float) and 0 <= began < first.step:
+            evidence["since_step"] = int(began)
+        else:
+            evidence["since_step"] = first.step
     return Diagnosis(
         id=diagnosis_id(resource.run, resource.attempt, rule.id, key, first),
         rule=rule.id,

@@ -132,6 +132,8 @@ EVENTS: Final[Mapping[str, Mapping[str, Field]]] = {
 
 # Names a summary may show besides fields, params and let values.
 SHOWN: Final = frozenset({"run", "run_name", "attempt", "rank", "node", "role", "step", "epoch"})
+BEGAN: Final = "began"
+"""A `let` of this name: the step at which the trouble began, where the first matching sample comes later."""
 RESERVED: Final = frozenset({"since_step", "reason", "text", "silent", "line", *SHOWN})
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from stream.rulelang import expressions, params, places
 from stream.rulelang.errors import guess
-from stream.rulelang.fields import EVENTS, SHOWN, Field, group
+from stream.rulelang.fields import BEGAN, EVENTS, SHOWN, Field, group
 from stream.rulelang.functions import BOOL, EMA, TIMES
 from stream.rulelang.generate import SLOTS, Code, Lets
 from stream.rulelang.model import LogMatch, PeerSpec, Program, WindowSpec
@@ -119,7 +119,7 @@ def _unused(reader: Reader, scope: Scope, in_where: set[str]) -> None:
         node = reader.node.values.get(word)
         used = scope.used | (in_where if word == "params" else set())
         for name, key in node.keys.items() if isinstance(node, Mapping) else ():
-            if name not in used:
+            if name not in used and name != BEGAN:
                 what = "param" if word == "params" else word
                 reader.fail(key, f"the {what} `{name}` is never used{guess(name, used)}")
 

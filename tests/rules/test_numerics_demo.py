@@ -56,6 +56,15 @@ def test_the_demo_s_faults_are_found_and_health_is_not(
     assert _fired(after) == expected
 
 
+def test_the_trouble_began_with_the_first_of_the_two() -> None:
+    """A checkpoint between the first bad step and the one at which a rule is sure is no way back."""
+    told = enumerate([*map(_descent, range(200)), *LR_SPIKE])
+    records = [{"step": step, "rank": 0, "loss": loss, "grad_norm": norm} for step, (loss, norm) in told]
+    engine = Engine(RULES)
+    made = [one for batch in batches(records, run="r") for one in engine.process(batch)]
+    assert [(one.step, one.evidence["since_step"]) for one in made] == [(202, 201), (202, 201)]
+
+
 def test_a_rollback_trips_nothing() -> None:
     """Steps go back in the same attempt; the baseline is still the healthy one, the alarm resolves."""
     values = [(n, *_descent(n)) for n in range(200)]
