@@ -6,7 +6,6 @@ ClickHouse never delays a diagnosis.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -21,7 +20,6 @@ from stream.rulebook import agent as rulebook
 from stream.rulebook import inforce
 from stream.rulebook.bundle import Bundle
 from stream.rulebook.shelf import Shelf
-from stream.rulelang import RuleErrors, RuleSet
 from stream.sink import agent as sink
 
 LOOP_ID: Final = "trainwarden-loop"
@@ -29,8 +27,6 @@ HISTORY_ID: Final = "trainwarden-history"
 
 AppName = Literal["loop", "history"]
 Mode = Literal["act", "approve", "shadow"]
-log = logging.getLogger(__name__)
-
 Attach = Callable[[Any, Host], None]
 
 
@@ -75,20 +71,11 @@ class _Loop:
         await rulebook.publish(host, self._shelf.bundle, self._in_force)
 
     def attach(self, app: Any, host: Host) -> None:
-        rules = self._rules()
+        rules = self._shelf.first(self._in_force)
         ingest.attach(app, host)
         diagnose.attach(app, host, rules)
         remediate.attach(app, host, rules, self._mode)
         rulebook.attach(app, host, self._shelf)
-
-    def _rules(self) -> RuleSet:
-        if self._in_force is None:
-            return self._shelf.rules
-        try:
-            return self._in_force.load()
-        except RuleErrors as error:
-            log.error("this version does not know the rules in force, beginning with our own:\n%s", error)
-            return self._shelf.rules
 
 
 def _history(clickhouse: str | None) -> Attach:

@@ -23,6 +23,8 @@ class Inbox:
     def __init__(self, rules: RuleSet) -> None:
         self._rules = rules
         self._engines: dict[int, Engine] = {}
+        # Each partition switches at its own offset; one not seen to switch begins with the newest known.
+        self._switched: dict[int, RuleSet] = {}
         self._progress: dict[int, Progress] = {}
 
     def keep(self, partitions: Iterable[int]) -> None:
@@ -31,6 +33,7 @@ class Inbox:
         for number in set(self._progress) - kept:
             del self._progress[number]
             self._engines.pop(number, None)
+            self._switched.pop(number, None)
 
     def event(self, record: Incoming) -> list[Outgoing]:
         """A record of ``train.events``. Raises BadRecordError."""
@@ -54,17 +57,18 @@ class Inbox:
     def _switch(self, partition: int, message: events.Rules) -> list[Outgoing]:
         """Other rules from here on: what they leave alone goes on, what they change begins afresh."""
         try:
-            self._rules = bundle.loaded(message.bundle)
+            rules = bundle.loaded(message.bundle)
         except (bundle.BundleError, RuleErrors) as error:
             raise BadRecordError(f"rules {message.digest}: {error}") from None
         log.info("train.events[%d]: rules %s are in force", partition, message.digest)
+        self._rules = self._switched[partition] = rules
         engine = self._engines.get(partition)
-        return [] if engine is None else _written(engine.replace(self._rules))
+        return [] if engine is None else _written(engine.replace(rules))
 
     def _diagnose(self, partition: int, message: events.Batch | events.Tick) -> list[Outgoing]:
         engine = self._engines.get(partition)
         if engine is None:
-            engine = self._engines[partition] = Engine(self._rules)
+            engine = self._engines[partition] = Engine(self._switched.get(partition, self._rules))
         return _written(engine.process(message))
 
 

@@ -29,6 +29,7 @@ class Inbox:
 
     def __init__(self, policy: Policy, now: Callable[[], int]) -> None:
         self._policy, self._now = policy, now
+        self._switched: dict[int, Policy] = {}
         self._states: dict[int, State] = {}
         self._progress: dict[int, Progress] = {}
 
@@ -39,11 +40,12 @@ class Inbox:
             del self._states[number]
         for number in set(self._progress) - kept:
             del self._progress[number]
+            self._switched.pop(number, None)
 
     def diagnosis(self, record: Incoming) -> list[Outgoing]:
         """A record of ``train.diagnoses``. Raises BadRecordError."""
-        diagnosis = read_diagnosis(record.value)
-        return _write(self._policy.diagnosis(self._state(record), diagnosis, self._now()))
+        diagnosis, policy = read_diagnosis(record.value), self._policy_of(record.partition)
+        return _write(policy.diagnosis(self._state(record), diagnosis, self._now()))
 
     def ack(self, record: Incoming) -> list[Outgoing]:
         """A record of ``remediation.acks``. Raises BadRecordError."""
@@ -51,7 +53,7 @@ class Inbox:
             ack = commands.decode_ack(record.value)
         except cloudevents.CloudEventError as error:
             raise BadRecordError(str(error)) from None
-        return _write(self._policy.ack(self._state(record), ack, self._now()))
+        return _write(self._policy_of(record.partition).ack(self._state(record), ack, self._now()))
 
     def event(self, record: Incoming) -> list[Outgoing]:
         """A record of ``train.events``, most of which do not matter here. Raises BadRecordError."""
@@ -71,26 +73,31 @@ class Inbox:
         except events.EventsError as error:
             raise BadRecordError(str(error)) from None
         if isinstance(message, events.Rules):
-            return self._switch(message)
+            return self._switch(record.partition, message)
         state = self._state(record)
         if isinstance(message, events.Tick):
-            return Ticks(_write(self._policy.tick(state, message, self._now())))
-        return _write(self._batch(state, message))
+            return Ticks(_write(self._policy_of(record.partition).tick(state, message, self._now())))
+        return _write(self._batch(self._policy_of(record.partition), state, message))
 
-    def _switch(self, message: events.Rules) -> list[Outgoing]:
+    def _switch(self, partition: int, message: events.Rules) -> list[Outgoing]:
         try:
-            self._policy.replace(bundle.loaded(message.bundle))
+            rules = bundle.loaded(message.bundle)
         except (bundle.BundleError, RuleErrors) as error:
             raise BadRecordError(f"rules {message.digest}: {error}") from None
+        self._policy = self._switched[partition] = self._policy.under(rules)
         return []
 
-    def _batch(self, state: State, batch: events.Batch) -> list[Decision]:
+    def _policy_of(self, partition: int) -> Policy:
+        """Each partition switches at its own offset; one not seen to switch goes by the newest known."""
+        return self._switched.get(partition, self._policy)
+
+    def _batch(self, policy: Policy, state: State, batch: events.Batch) -> list[Decision]:
         run = state.run(batch.run)
         made: list[Decision] = []
         if run.first_reading(batch.source):
             for event in batch.events:
                 sender = batch.resources[event.resource]
-                made += self._policy.event(state, run, event, sender, self._now())
+                made += policy.event(state, run, event, sender, self._now())
         return made
 
     def _state(self, record: Incoming) -> State:

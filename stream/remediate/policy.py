@@ -39,9 +39,9 @@ class Policy:
         self._rules = {rule.id: rule for rule in rules.rules}
         self._mode = mode
 
-    def replace(self, rules: RuleSet) -> None:
-        """Other rules are in force; incidents that are open keep the rules they began with."""
-        self._rules = {rule.id: rule for rule in rules.rules}
+    def under(self, rules: RuleSet) -> Policy:
+        """The same policy under other rules; incidents that are open keep the rules they began with."""
+        return Policy(rules, self._mode)
 
     # Inputs
 

@@ -26,6 +26,16 @@ class Shelf:
         self.refused: str | None = None
         self._seen = self._settled = self.bundle.digest
 
+    def first(self, in_force: Bundle | None) -> RuleSet:
+        """What to begin with: the rules in force, ours where there are none that this version can load."""
+        if in_force is None:
+            return self.rules
+        try:
+            return in_force.load()
+        except RuleErrors as error:
+            log.error("this version does not know the rules in force, beginning with our own:\n%s", error)
+            return self.rules
+
     def look(self) -> Bundle | None:
         """The new bundle if the files changed, are the same as at the last look, and load; else None."""
         try:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from emitter.vocabulary import topics
 from stream import events
-from stream.rulebook import bundle
+from stream.faustkit.consume import Host
+from stream.faustkit.outlet import Outlet
+from stream.rulebook import agent as rulebook
+from stream.rulebook import bundle, inforce
+from stream.rulebook.bundle import Bundle
 from tests.stream.loop_rig import RULES, Ends, Rank, Worker
 
 pytestmark = pytest.mark.slow
@@ -57,7 +61,7 @@ async def _fires(ends: Ends, rank: Rank, step: int, norm: float) -> list[dict[st
 
 
 def test_a_changed_rule_holds_from_a_recorded_offset(broker: str, tmp_path: Path) -> None:
-    """A new limit is picked up without a restart, a broken file leaves it, a restart begins with it."""
+    """A new limit is picked up without a restart; a broken file leaves it."""
 
     async def scenario() -> None:
         worker = Worker(broker, tmp_path)
@@ -117,19 +121,55 @@ def test_every_worker_follows_whoever_changed(broker: str, tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
-def test_a_restarted_worker_publishes_only_what_is_new(broker: str, tmp_path: Path) -> None:
-    """The same files again write nothing to train.rules; other files do, pack by pack."""
+def test_only_what_is_not_in_force_is_published(broker: str) -> None:
+    """The same files again write nothing to train.rules; changed ones do, and are then in force."""
 
-    async def published() -> list[Any]:
-        async with Ends(broker, topics.TRAIN_RULES) as ends:
-            worker = Worker(broker, tmp_path, name=f"w{time.monotonic_ns()}")
-            try:
-                await asyncio.to_thread(worker.wait_ready)
-                await asyncio.sleep(0.5)
-                return [(message.key, message.value) for message in ends.collected[topics.TRAIN_RULES]]
-            finally:
-                worker.child.stop()
+    async def scenario() -> None:
+        outlet = Outlet(broker, 2)
+        await outlet.start()
+        try:
+            host = Host(outlet)
+            for limit in (20, 20, 30):
+                ours = Bundle({"rig.yaml": RULES.replace("grad_norm > 20", f"grad_norm > {limit}")})
+                before, length = await inforce.read(broker), await _length(broker)
+                await rulebook.publish(host, ours, before)
+                new = before is None or before.digest != ours.digest
+                assert (await _length(broker) > length) is new
+                after = await inforce.read(broker)
+                assert after is not None
+                assert after.digest == ours.digest
+            assert new
+        finally:
+            await outlet.stop()
 
-    first = asyncio.run(published())
-    assert RULES.strip() in (tmp_path / "rules" / "rig.yaml").read_text()
-    assert asyncio.run(published()) == first
+    asyncio.run(scenario())
+
+
+def test_a_topic_that_cannot_be_read_in_time_holds_nobody_up(
+    broker: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The worker says so and begins with its own rules."""
+    asyncio.run(_publish(broker, Bundle({"rig.yaml": RULES})))
+    monkeypatch.setattr(inforce, "PATIENCE_S", -1.0)
+    assert asyncio.run(inforce.read(broker)) is None
+    assert "not readable to its end" in caplog.text
+
+
+async def _length(broker: str) -> int:
+    place = TopicPartition(topics.TRAIN_RULES, 0)
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker)
+    await consumer.start()
+    try:
+        return int((await consumer.end_offsets([place]))[place])
+    finally:
+        await consumer.stop()
+
+
+async def _publish(broker: str, bundle: Bundle) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=broker, enable_idempotence=False)
+    await producer.start()
+    try:
+        for record in inforce.records(bundle, None, partitions=0):
+            await producer.send_and_wait(record.topic, record.value, key=record.key, partition=0)
+    finally:
+        await producer.stop()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.rulebook.bundle import Bundle
 from stream.rulebook.shelf import Shelf
 from stream.rulelang import RuleErrors
 
@@ -96,6 +97,18 @@ def test_deleting_everything_is_refused(file: Path) -> None:
     assert [shelf.look() for _ in range(3)] == [None] * 3
     assert shelf.refused is not None
     assert [rule.id for rule in shelf.rules.rules] == ["high-loss"]
+
+
+def test_a_worker_begins_with_the_rules_in_force(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Not with its own, unless there are none or they are of a version that this one does not know."""
+    shelf = Shelf([file.parent])
+    others = Bundle({"a.yaml": PACK.format(limit=7).replace("high-loss", "other")})
+    newer = Bundle({"a.yaml": PACK.format(limit=7).replace("when:", "whenever:")})
+    assert [rule.id for rule in shelf.first(others).rules] == ["other"]
+    assert shelf.first(None) is shelf.rules
+    assert shelf.first(newer) is shelf.rules
+    assert "beginning with our own" in caplog.text
+    assert "whenever" in caplog.text
 
 
 def test_broken_from_the_start_is_an_error(file: Path) -> None:

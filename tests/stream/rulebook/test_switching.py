@@ -1,0 +1,115 @@
+"""What the stages make of a change of rules on ``train.events``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from emitter.vocabulary import topics
+from emitter.vocabulary.diagnoses import FIRING, Diagnosis
+from stream import events
+from stream.diagnose.batches import batches
+from stream.diagnose.inbox import Inbox
+from stream.records import BadRecordError, Incoming
+from stream.remediate.inbox import Inbox as Remediation
+from stream.remediate.policy import Policy
+from stream.rulebook.bundle import Bundle
+from stream.rulelang import load_texts
+
+PACK = """
+pack: own
+rules:
+  - id: {name}
+    category: divergence
+    summary: "Loss {{loss:g}}"
+    on: train.step
+    when: loss > {limit}
+    then: [{{{action}: {{}}}}]
+"""
+
+
+def _bundle(limit: float, name: str = "high", action: str = "save") -> Bundle:
+    return Bundle({"own.yaml": PACK.format(limit=limit, name=name, action=action)})
+
+
+class _Log:
+    """``train.events`` of a few partitions, read by one stage."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[int, int] = {}
+
+    def record(self, partition: int, message: events.Message) -> Incoming:
+        offset = self.offsets.get(partition, 0)
+        self.offsets[partition] = offset + 1
+        return Incoming(topics.TRAIN_EVENTS, partition, offset, events.encode(message))
+
+    def switch(self, partition: int, one: Bundle) -> Incoming:
+        return self.record(partition, events.Rules(events.VERSION, one.digest, one.encode()))
+
+    def loss(self, partition: int, run: str, value: float) -> Incoming:
+        (batch,) = batches([{"step": 1, "rank": 0, "loss": value}], run=run)
+        return self.record(partition, batch)
+
+
+def _states(made: list[Any]) -> list[str]:
+    return [json.loads(one.value)["data"]["state"] for one in made]
+
+
+def test_each_partition_switches_at_its_own_offset() -> None:
+    """One that lags is still judged by the rules that were in force at its offset."""
+    log, inbox = _Log(), Inbox(load_texts(_bundle(10).texts))
+    for partition in (0, 1):
+        assert inbox.event(log.loss(partition, f"warm-{partition}", 1.0)) == []
+    assert inbox.event(log.switch(0, _bundle(100))) == []
+    assert inbox.event(log.loss(0, "a", 50.0)) == []
+    assert _states(inbox.event(log.loss(1, "b", 50.0))) == [FIRING]
+    assert _states(inbox.event(log.switch(1, _bundle(100)))) == ["resolved"]
+    assert inbox.event(log.loss(1, "c", 50.0)) == []
+
+
+def test_a_partition_that_begins_afresh_keeps_the_rules_it_was_switched_to() -> None:
+    """Another partition that reads an older change later does not take them from it."""
+    log, inbox = _Log(), Inbox(load_texts(_bundle(10).texts))
+    inbox.event(log.switch(0, _bundle(100)))
+    inbox.event(log.switch(1, _bundle(20)))
+    log.offsets[0] += 5  # a gap: the engine of this partition is made anew
+    assert inbox.event(log.loss(0, "a", 50.0)) == []
+    assert _states(inbox.event(log.loss(1, "b", 50.0))) == [FIRING]
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (b"no bundle", "rules 0123: rules: not a bundle"),
+        (Bundle({"own.yaml": "pack: own\nrules: 3\n"}).encode(), "expected `rules` to be a list"),
+    ],
+)
+def test_rules_that_do_not_load_are_set_aside(payload: bytes, message: str) -> None:
+    """The record is a dead letter that says why, for both stages, and the old rules stay."""
+    log, rules = _Log(), load_texts(_bundle(10).texts)
+    inbox, remediation = Inbox(rules), Remediation(Policy(rules, "act"), lambda: 0)
+    record = log.record(0, events.Rules(events.VERSION, "0123", payload))
+    for stage in (inbox.event, remediation.event):
+        with pytest.raises(BadRecordError, match=message):
+            stage(record)
+    assert _states(inbox.event(log.loss(0, "a", 50.0))) == [FIRING]
+
+
+def _decided(remediation: Remediation, partition: int, run: str, rule: str) -> list[str]:
+    """The actions that follow from a firing of this rule."""
+    made = Diagnosis(f"{run}-{rule}", rule, "divergence", "warning", FIRING, run, "2026-01-01T00:00:00Z", "s")
+    record = Incoming(topics.TRAIN_DIAGNOSES, partition, 0, made.encode(), run.encode())
+    found = [one for one in remediation.diagnosis(record) if one.topic == topics.REMEDIATION_COMMANDS]
+    return [json.loads(one.value)["data"]["action"] for one in found]
+
+
+def test_remediation_follows_partition_by_partition() -> None:
+    """The actions of a rule are those of the rules in force on its run's partition."""
+    log, remediation = _Log(), Remediation(Policy(load_texts(_bundle(10).texts), "act"), lambda: 0)
+    remediation.event(log.switch(0, _bundle(10, action="pause")))
+    remediation.event(log.switch(1, _bundle(10, name="other")))
+    assert _decided(remediation, 0, "a", "high") == ["pause"]
+    assert _decided(remediation, 1, "b", "high") == []
+    assert _decided(remediation, 1, "c", "other") == ["save"]
