@@ -20,6 +20,7 @@ from stream.diagnose.lane import CAUSE, DESERTED, ECHO, FREED, SYMPTOM, Lane, Tu
 from stream.diagnose.meeting import Meeting
 from stream.diagnose.runs import Run
 from stream.diagnose.verdicts import Outcome
+from stream.diagnose.watching import Watching
 from stream.diagnose.watermark import ENDLESS
 from stream.events import Event
 
@@ -28,13 +29,20 @@ Desert = Callable[[Run, int, list[Diagnosis]], None]
 
 
 class Decider:
-    """``echo`` tells rules on diagnosis what was said; ``desert`` ends what they have open."""
+    """``echo`` tells rules on diagnosis what was said; ``desert`` ends what they have open.
 
-    def __init__(self, crossings: Crossings, counts: Counts, echo: Echo, desert: Desert) -> None:
+    ``watching`` is told what is decided later than at the sample it is about.
+    """
+
+    def __init__(
+        self, crossings: Crossings, counts: Counts, echo: Echo, desert: Desert,
+        watching: Watching | None = None,
+    ) -> None:  # fmt: skip
         self._crossings = crossings
         self._counts = counts
         self._echo = echo
         self._desert = desert
+        self._watching = watching
 
     def ask(
         self, run: Run, symptom: Symptom, time_ns: int, make: Callable[[], Diagnosis], out: list[Diagnosis]
@@ -125,7 +133,11 @@ class Decider:
 
     def _symptom(self, run: Run, lane: Lane, turn: Turn, held: Held, out: list[Diagnosis]) -> None:
         if turn.made is not None:
-            self._weigh(run, lane, held, turn.made, turn.time_ns, out)
+            was_said = held.said
+            cause = self._weigh(run, lane, held, turn.made, turn.time_ns, out)
+            if self._watching is not None:
+                outcome = _outcome(was_said, held.said, cause)
+                self._watching.decided(held, turn.made, turn.time_ns, outcome)
         else:
             self._end(run, lane, held, turn.time_ns, turn.reason or "", turn.at, turn.values or {}, out)
 
@@ -151,6 +163,8 @@ class Decider:
             if held.diagnosis is not None and not _excused(held, held.diagnosis, time_ns):
                 made = replace(held.diagnosis, time=rfc3339(time_ns))
                 self._speak(run, lane, held, made, time_ns, out)
+                if self._watching is not None:
+                    self._watching.decided(held, made, time_ns, (verdicts.FIRING, verdicts.FREED))
 
     def _speak(
         self, run: Run, lane: Lane, held: Held, made: Diagnosis, time_ns: int, out: list[Diagnosis]
@@ -185,6 +199,15 @@ class Decider:
 
     def _lane_of(self, meeting: Meeting, rule: str) -> Lane:
         return meeting.lanes[self._crossings.lane(rule)]
+
+
+def _outcome(was_said: bool, said: bool, cause: str | None) -> Outcome:
+    """What was decided, in a word."""
+    if cause is not None:
+        return verdicts.INHIBITED, cause
+    if not said:
+        return verdicts.EXCUSED, ""
+    return (verdicts.STILL if was_said else verdicts.FIRING), ""
 
 
 def _excused(held: Held, made: Diagnosis, time_ns: int) -> bool:

@@ -39,7 +39,7 @@ class Judge:
     ) -> None:
         self.plans = Plans(rules)
         self.crossings = Crossings(rules, self.plans)
-        self.publisher = Publisher(self.crossings, counts, self._echo, self.end_diagnoses)
+        self.publisher = Publisher(self.crossings, counts, self._echo, self.end_diagnoses, watching)
         self._routing = Routing(self.plans, counts, max_series, watching is not None)
         self._logs = LogMatcher(rules)
         self._every_line = any(rule.on == words.LOG and rule.log is None for rule in rules)
@@ -127,7 +127,11 @@ class Judge:
         found = {plan.rule.id: matches[plan.rule.id] for plan in across if plan.rule.id in matches}
         fed = any(plan.cross_rank for plan, _ in route.feeds)
         if found or fed or any(not plan.quiet for plan in across):
-            self._counts.late_events += run.meeting.put(emitter.key, emitter.resource.rank, event, found)
+            late = run.meeting.put(emitter.key, emitter.resource.rank, event, found)
+            self._counts.late_events += late
+            if late and self._watching is not None:
+                for plan in across:
+                    self._watching.no_sample(plan, emitter, event, verdicts.LATE)
 
     def _line(
         self, run: Run, emitter: Emitter, route: Route, event: Event, matches: Matches, out: list[Diagnosis]

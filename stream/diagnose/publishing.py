@@ -13,6 +13,7 @@ from stream.diagnose.deciding import Decider, Desert, Echo
 from stream.diagnose.inhibition import Symptom
 from stream.diagnose.runs import Run
 from stream.diagnose.verdicts import Outcome
+from stream.diagnose.watching import Watching
 from stream.events import Event
 
 NO_VALUES: Final[Mapping[str, Any]] = {}
@@ -21,8 +22,11 @@ NO_VALUES: Final[Mapping[str, Any]] = {}
 class Publisher:
     """``echo`` and ``desert`` are the decider's."""
 
-    def __init__(self, crossings: Crossings, counts: Counts, echo: Echo, desert: Desert) -> None:
-        self.decider = Decider(crossings, counts, echo, desert)
+    def __init__(
+        self, crossings: Crossings, counts: Counts, echo: Echo, desert: Desert,
+        watching: Watching | None = None,
+    ) -> None:  # fmt: skip
+        self.decider = Decider(crossings, counts, echo, desert, watching)
 
     def fire(
         self, run: Run, speaker: Symptom, time_ns: int, make: Callable[[], Diagnosis], out: list[Diagnosis]

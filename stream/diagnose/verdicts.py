@@ -24,6 +24,8 @@ HELD: Final = "held"
 """This sample would fire; whether a cause fires on another rank is decided a moment later."""
 INHIBITED: Final = "inhibited"
 """This sample would fire, but the rule named in ``detail`` fires."""
+EXCUSED: Final = "excused"
+"""An absence that would fire, but what other ranks did before it means that it is none."""
 STILL: Final = "still firing"
 """A sample while the diagnosis is open, that does not end it."""
 RESOLVED: Final = "resolved"
@@ -32,6 +34,10 @@ LATE: Final = "late"
 """The event came after its turn had passed."""
 REFUSED: Final = "refused"
 """The run has too many series already: this one is not judged."""
+
+
+FREED: Final = "freed"
+"""The detail of a firing that was kept quiet until its last cause ended."""
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
+from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import verdicts
 from stream.diagnose.absence import Listener
+from stream.diagnose.inhibition import Held
 from stream.diagnose.plans import Plan
 from stream.diagnose.runs import Emitter
 from stream.diagnose.series import Series
 from stream.diagnose.verdicts import Fill, Outcome, Verdict, Watch
-from stream.events import Event
+from stream.events import Event, Resource
 from stream.rulelang.model import Slot
 from stream.rulelang.windows import Window
+
+_SINCE_STEP: Final = "since_step"
+"""Evidence that is no value of the rule."""
 
 
 class Watching:
@@ -58,6 +63,18 @@ class Watching:
     def closed(self, series: Series, time_ns: int, reason: str) -> None:
         """A series ended by something else than a sample."""
         self._watch(Verdict(series.rule.id, series.key, verdicts.RESOLVED, time_ns, detail=reason))
+
+    def decided(self, held: Held, made: Diagnosis, time_ns: int, outcome: Outcome) -> None:
+        """What came of a symptom that had been held, or kept quiet: ``made`` is what it would say."""
+        word, detail = outcome
+        who = Resource(made.run, attempt=made.attempt, rank=made.rank, node=made.node, role=made.role)
+        event = Event(held.rule.on, time_ns, step=made.step, epoch=made.epoch)
+        verdict = Verdict(
+            held.rule.id, held.key, word, time_ns, who, event, detail,
+            values={name: value for name, value in made.evidence.items() if name != _SINCE_STEP},
+            matches=held.rule.for_count,
+        )  # fmt: skip
+        self._watch(verdict)
 
     def listened(self, listener: Listener, time_ns: int, outcome: Outcome) -> None:
         """What came of a rule of absence; ``for_s`` is how long its clock has run."""
