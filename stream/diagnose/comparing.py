@@ -58,6 +58,7 @@ class Comparing:
         if event.name in BY_STEP and event.step is not None:
             if not lane.alignment(event.name).take(member.source, event.step, member.place, member):
                 self._counts.late_events += 1
+                self._judge.late(plans, emitter, event)
             return
         for plan in plans:
             self._by_time(run, lane, plan, member, event, emitter, out)

@@ -223,7 +223,7 @@ class Engine:
             return
         reason = order.refused(seq)
         if reason is not None:
-            self._refuse(reason)
+            self._refuse(reason, emitter, event)
             return
         lost = order.lost
         for ready in order.take(event, seq, self.clock.now):
@@ -261,11 +261,12 @@ class Engine:
     def _meeting(self) -> Meeting:
         return Meeting(self._judge.crossings, self._lateness_ns)
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str, emitter: Emitter, event: Event) -> None:
         if reason == DUPLICATE:
             self.counts.duplicates += 1
         else:
             self.counts.late += 1
+            self._judge.late(self._judge.plans.on.get(event.name, ()), emitter, event)
 
     def _account(self, run: Run, emitter: Emitter, lost: int) -> None:
         self.counts.lost += lost

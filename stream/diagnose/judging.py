@@ -5,7 +5,7 @@ Every sample of every rule goes through ``Judge.sample``; every transition goes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from emitter.vocabulary import events as words
@@ -129,9 +129,14 @@ class Judge:
         if found or fed or any(not plan.quiet for plan in across):
             late = run.meeting.put(emitter.key, emitter.resource.rank, event, found)
             self._counts.late_events += late
-            if late and self._watching is not None:
-                for plan in across:
-                    self._watching.no_sample(plan, emitter, event, verdicts.LATE)
+            if late:
+                self.late(across, emitter, event)
+
+    def late(self, plans: Iterable[Plan], emitter: Emitter, event: Event) -> None:
+        """The turn of an event has passed: these rules do not look at it."""
+        if self._watching is not None:
+            for plan in plans:
+                self._watching.no_sample(plan, emitter, event, verdicts.LATE)
 
     def _line(
         self, run: Run, emitter: Emitter, route: Route, event: Event, matches: Matches, out: list[Diagnosis]

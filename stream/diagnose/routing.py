@@ -47,7 +47,8 @@ class Routing:
             route.series.append((plan, None))
             return
         series = self._series(run, plan, plan.keys.of_resource(emitter.resource))
-        if series is not None:
+        # A watcher hears at each event that there is no series for it.
+        if series is not None or self._watched:
             route.series.append((plan, series))
 
     def series_of(

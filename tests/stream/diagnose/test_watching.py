@@ -8,7 +8,7 @@ from stream.diagnose import verdicts
 from stream.diagnose.engine import Engine
 from stream.diagnose.verdicts import Fill, Verdict
 from stream.events import Event
-from tests.stream.diagnose.stories import Feed, ended, line, resource, rule, rules, run, step
+from tests.stream.diagnose.stories import SECOND, Feed, ended, line, resource, rule, rules, run, step
 from tests.stream.diagnose.streams import ACTIONS, OF_EVERY_KIND, Action, encoded, stream
 
 
@@ -94,3 +94,112 @@ def test_an_absence_is_told() -> None:
     assert [(one.outcome, one.detail, one.for_s) for one in heard] == [
         (verdicts.NO_MATCH, "", 30.0), (verdicts.FIRING, "", 60.0), (verdicts.RESOLVED, "returned", 0.0),
     ]  # fmt: skip
+
+
+_CAUSE = rule("when: grad_norm > 10", name="cause")
+_SYMPTOM = rule("when: loss > 10\ninhibited_by: [cause]", name="symptom")
+_SLOWER = rule("when: step_time > 2 * peers.median(step_time)", name="slower")
+
+
+def _told(heard: list[Verdict], name: str) -> list[tuple[int | None, int | None, str, str]]:
+    """The verdicts on one rule's samples: rank, step, outcome, detail."""
+    return [
+        (one.resource and one.resource.rank, one.event and one.event.step, one.outcome, one.detail)
+        for one in heard
+        if one.rule == name and one.outcome != verdicts.MISSING
+    ]
+
+
+def _pair(*texts: str, **settings: float) -> tuple[Feed, list[Verdict]]:
+    heard: list[Verdict] = []
+    return Feed(rules(*texts), watch=heard.append, **settings), heard
+
+
+def _say(feed: Feed, rank: int, number: int, at: float | None = None, **values: float) -> None:
+    feed.send(resource(rank, world_size=2), step(number, at=at, **values))
+
+
+def test_what_was_held_is_told_when_it_is_decided() -> None:
+    """First that it waits for the other rank, then by which cause it is kept quiet, or that it fires."""
+    feed, heard = _pair(_CAUSE, _SYMPTOM)
+    _say(feed, 1, 1, loss=20.0)
+    assert _told(heard, "symptom") == [(1, 1, verdicts.HELD, "")]
+    _say(feed, 0, 1, grad_norm=20.0)
+    _say(feed, 1, 2, loss=30.0)
+    _say(feed, 0, 3, grad_norm=1.0)
+    feed.engine.drain()
+    assert _told(heard, "symptom") == [
+        (1, 1, verdicts.HELD, ""), (1, 2, verdicts.HELD, ""),
+        (1, 1, verdicts.INHIBITED, "cause"), (1, 2, verdicts.INHIBITED, "cause"),
+        (1, 2, verdicts.FIRING, verdicts.FREED),
+    ]  # fmt: skip
+    assert heard[-1].values == {"loss": 30.0}
+
+
+def test_what_was_held_without_a_cause_fires_at_its_sample() -> None:
+    """And the samples after it were those of a diagnosis that was said."""
+    feed, heard = _pair(_CAUSE, _SYMPTOM)
+    _say(feed, 1, 1, loss=20.0)
+    _say(feed, 1, 2, loss=30.0)
+    _say(feed, 0, 4, grad_norm=1.0)
+    feed.engine.drain()
+    assert _told(heard, "symptom")[2:] == [(1, 1, verdicts.FIRING, ""), (1, 2, verdicts.STILL, "")]
+
+
+def test_a_symptom_alone_in_its_run_is_told_when_its_cause_ends() -> None:
+    """By another event than its own: at a step that lacks the symptom's field."""
+    feed, heard = _pair(_CAUSE, _SYMPTOM)
+    feed.send(resource(), step(1, loss=20.0, grad_norm=20.0), step(2, grad_norm=1.0))
+    assert [(one[1], *one[2:]) for one in _told(heard, "symptom")] == [
+        (1, verdicts.INHIBITED, "cause"), (1, verdicts.FIRING, verdicts.FREED),
+    ]  # fmt: skip
+
+
+def test_an_absence_that_others_excuse_is_told() -> None:
+    """It is held until what the other rank did before that moment is known: that was away, so no hang."""
+    absent = (
+        '- id: hang\n  category: hang\n  summary: "x"\n  absent: {of: train.step, for: 60s, phases: [train]}'
+    )
+    feed, heard = _pair(absent)
+    for number in range(3):
+        for rank in range(2):
+            _say(feed, rank, number, loss=1.0)
+    beats = [(rank, at, "train") for at in range(5, 60, 5) for rank in range(2)]
+    for rank, at, phase in [*beats, (1, 63, "train"), (0, 58, "checkpoint"), (0, 61, "train")]:
+        values: dict[str, float | int | bool | str | None] = {"train.phase": phase}
+        feed.send(resource(rank, world_size=2), Event("train.heartbeat", at * SECOND, step=2, values=values))
+    feed.engine.drain()
+    assert [one[2] for one in _told(heard, "hang") if one[2] != verdicts.NO_MATCH] == [
+        verdicts.HELD, verdicts.EXCUSED,
+    ]  # fmt: skip
+
+
+def test_what_comes_after_its_turn_is_told() -> None:
+    """A step that others have gone beyond, to rules across ranks alone; one behind a gap, to all rules."""
+    feed, heard = _pair(_SLOWER, rule("when: step_time > 5", name="own"))
+    _say(feed, 0, 0, step_time=1.0)
+    for number in range(1, 4):
+        _say(feed, 1, number, at=10.0 * number, step_time=1.0)
+    _say(feed, 0, 1, step_time=9.0)
+    assert _told(heard, "slower")[-1] == (0, 1, verdicts.LATE, "")
+    assert _told(heard, "own")[-1] == (0, 1, verdicts.FIRING, "")
+
+
+def test_what_comes_after_its_gap_was_given_up_is_told() -> None:
+    """The clock went on for longer than a gap is waited for; a duplicate is nothing to tell."""
+    feed, heard = _pair(rule("when: loss > 10"))
+    feed.send(resource(), step(0, seq=0, loss=1.0), step(2, seq=2, loss=1.0))
+    feed.tick(1)
+    feed.tick(60)
+    feed.send(resource(), step(1, seq=1, loss=20.0), step(2, seq=2, loss=20.0))
+    assert _told(heard, "large") == [
+        (0, 0, verdicts.NO_MATCH, ""), (0, 2, verdicts.NO_MATCH, ""), (0, 1, verdicts.LATE, ""),
+    ]  # fmt: skip
+
+
+def test_a_rule_without_a_series_is_told_at_each_event() -> None:
+    """The run has as many as it may have."""
+    feed, heard = _pair(rule("when: loss > 10"), rule("when: loss > 5", name="more"), max_series=1)
+    feed.send(resource(), step(1, loss=20.0), step(2, loss=1.0))
+    assert [one[2] for one in _told(heard, "large")] == [verdicts.FIRING, verdicts.RESOLVED]
+    assert [one[2] for one in _told(heard, "more")] == [verdicts.REFUSED, verdicts.REFUSED]
