@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 
 from stream.diagnose import verdicts
@@ -104,7 +106,12 @@ _SLOWER = rule("when: step_time > 2 * peers.median(step_time)", name="slower")
 def _told(heard: list[Verdict], name: str) -> list[tuple[int | None, int | None, str, str]]:
     """The verdicts on one rule's samples: rank, step, outcome, detail."""
     return [
-        (one.resource and one.resource.rank, one.event and one.event.step, one.outcome, one.detail)
+        (
+            one.resource.rank if one.resource else None,
+            one.event.step if one.event else None,
+            one.outcome,
+            one.detail,
+        )
         for one in heard
         if one.rule == name and one.outcome != verdicts.MISSING
     ]
@@ -115,7 +122,7 @@ def _pair(*texts: str, **settings: float) -> tuple[Feed, list[Verdict]]:
     return Feed(rules(*texts), watch=heard.append, **settings), heard
 
 
-def _say(feed: Feed, rank: int, number: int, at: float | None = None, **values: float) -> None:
+def _say(feed: Feed, rank: int, number: int, at: float | None = None, **values: Any) -> None:
     feed.send(resource(rank, world_size=2), step(number, at=at, **values))
 
 
