@@ -11,7 +11,8 @@ from emitter._commands import Commander
 from emitter._endpoints import find, first_host, is_loopback
 from emitter._guard import guard, logger
 from emitter._ranks import Identity
-from emitter._settings import Settings, from_environment
+from emitter._settings import Settings
+from emitter.otlp import environment
 from emitter.vocabulary import attributes, cloudevents, events, stack
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from emitter._queue import Queue
     from emitter._records import Exporter
     from emitter._session import Session
+    from emitter.otlp.encoder import Encoder
     from emitter.probes.logs import Emit, LogsProbe
     from emitter.probes.sampler import Sampler
     from emitter.vocabulary.commands import Command
@@ -35,7 +37,7 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
 
-def exporter(settings: Settings, identity: Identity, node: str) -> Exporter | None:
+def exporter(settings: Settings) -> Exporter | None:
     """OTLP to the endpoint that is found; without one None and a warning."""
     places = find(settings)
     if places is None:
@@ -47,16 +49,23 @@ def exporter(settings: Settings, identity: Identity, node: str) -> Exporter | No
     from emitter._otel import OtlpExporter
 
     with guard:
-        return OtlpExporter(
-            places.logs, places.spans, resource(settings, identity, node), settings.export_timeout_s
-        )
+        return OtlpExporter(places.logs, places.spans, settings.export_timeout_s)
     return None
+
+
+def encoder(settings: Settings, identity: Identity, node: str) -> Encoder:
+    """What turns records into requests that say who sends them."""
+    from emitter.otlp.encoder import Encoder
+
+    return Encoder(resource(settings, identity, node))
 
 
 def resource(settings: Settings, identity: Identity, node: str) -> dict[str, Any]:
     """Resource attributes of DESIGN 4."""
+    given = environment.resource()
     found: dict[str, Any] = {
-        attributes.SERVICE_NAME: settings.service_name or _service_name() or settings.role,
+        **given,
+        attributes.SERVICE_NAME: settings.service_name or given.get(attributes.SERVICE_NAME) or settings.role,
         attributes.SERVICE_INSTANCE_ID: identity.emitter,
         attributes.HOST_NAME: node,
         attributes.PROCESS_PID: os.getpid(),
@@ -138,13 +147,6 @@ def logs(settings: Settings, emit: Emit) -> LogsProbe | None:
     from emitter.probes.logs import LogsProbe
 
     return LogsProbe(emit) if settings.logs else None
-
-
-def _service_name() -> str | None:
-    """``service.name`` of OTEL_RESOURCE_ATTRIBUTES, which must not be overridden by our default."""
-    pairs = from_environment(("OTEL_RESOURCE_ATTRIBUTES",), str, "", os.environ).split(",")
-    found = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-    return found.get(attributes.SERVICE_NAME)
 
 
 def _local_kafka() -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 # Severity numbers of the OpenTelemetry log data model.
 DEBUG, INFO, WARNING, ERROR, FATAL = 5, 9, 13, 17, 21
+LOGS, TRACES = "logs", "traces"
 SEVERITY_TEXT = {DEBUG: "DEBUG", INFO: "INFO", WARNING: "WARN", ERROR: "ERROR", FATAL: "FATAL"}
 
 
@@ -64,17 +65,25 @@ class Outcome(NamedTuple):
     wait_s: float | None = None
 
 
+class Payload(NamedTuple):
+    """One request as it goes over the wire, whoever carries it."""
+
+    signal: str
+    """LOGS or TRACES"""
+    body: bytes
+    """An ExportLogsServiceRequest or ExportTraceServiceRequest in protobuf, not compressed."""
+    records: int
+    """How many records or spans it holds."""
+
+
 class Exporter(Protocol):
-    """Where batches go. Calls come from one thread, may block for the export timeout, never raise."""
+    """Where payloads go. Calls come from one thread, may block for the export timeout, never raise."""
 
     target: str
+    """Shown in messages: no credentials."""
 
-    def logs(self, batch: list[Log]) -> Outcome:
-        """Send log records."""
-        ...
-
-    def spans(self, batch: list[Span]) -> Outcome:
-        """Send spans."""
+    def send(self, payload: Payload) -> Outcome:
+        """Deliver one request, and say what became of it."""
         ...
 
     def close(self) -> None:

@@ -11,9 +11,11 @@ from emitter._clock import Clock
 from emitter._guard import guard, logger
 from emitter._line import Line
 from emitter._queue import BAD_VALUE, NO_ENDPOINT, REFUSED, UNDELIVERED, Queue
-from emitter._records import Exporter, Fate, Item, Log, Outcome, Span
+from emitter._records import LOGS, TRACES, Exporter, Fate, Item, Log, Outcome, Payload
 from emitter._settings import Settings
 from emitter._values import Attribute, clip, flatten, scalar
+from emitter.otlp import encoder as otlp
+from emitter.otlp.encoder import Encoder
 from emitter.vocabulary import attributes, events
 
 BODY_LIMIT = 32768
@@ -30,15 +32,15 @@ class Sender:
         self,
         queue: Queue,
         exporter: Exporter | None,
+        encoder: Encoder,
         clock: Clock,
         settings: Settings,
         pulse: Callable[[], None],
     ) -> None:
         self._queue, self._exporter, self._clock, self._settings = queue, exporter, clock, settings
-        self._pulse = pulse
+        self._encoder, self._pulse = encoder, pulse
         self._line = Line(exporter.target if exporter else "")
-        self._held: list[Log] = []
-        self._held_spans: list[Span] = []
+        self._held: dict[str, Payload] = {}
         self._report_at = float("-inf")
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -54,7 +56,8 @@ class Sender:
         self._queue.wake.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
-        left = len(self._queue.items) + len(self._queue.spans) + len(self._held) + len(self._held_spans)
+        held = sum(payload.records for payload in self._held.values())
+        left = len(self._queue.items) + len(self._queue.spans) + held
         if left:
             self._queue.lose(UNDELIVERED, left)
             reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self._queue.totals.items()))
@@ -64,10 +67,12 @@ class Sender:
 
     def turn(self) -> None:
         """Send all that waits, unless the line is down and its waiting time is not over."""
-        while self._logs_once():
-            pass
-        while self._spans_once():
-            pass
+        for signal, waiting, encode in (
+            (LOGS, self._queue.items, self._logs),
+            (TRACES, self._queue.spans, self._spans),
+        ):
+            while (waiting or signal in self._held) and self._once(signal, encode):
+                pass
 
     def _run(self) -> None:
         _quiet.ours()
@@ -88,41 +93,31 @@ class Sender:
         self._report()
         self.turn()
 
-    def _logs_once(self) -> bool:
-        """Send one batch; True when the next one can follow at once."""
-        if not self._held:
-            self._held = self._next_batch()
-        if not self._held or self._waiting():
+    def _once(self, signal: str, encode: Callable[[], list[bytes]]) -> bool:
+        """Send one payload; True when the next one can follow at once."""
+        if signal not in self._held:
+            self._held[signal] = self._encoder.payload(signal, encode())
+        if self._now() < self._line.retry_at:
             return False
-        outcome = self._exporter.logs(self._held) if self._exporter else None
-        return self._settle(outcome, self._held)
-
-    def _spans_once(self) -> bool:
-        spans = self._queue.spans
-        while spans and len(self._held_spans) < self._settings.batch_size:
-            self._held_spans.append(spans.popleft())
-        if not self._held_spans or self._waiting():
+        payload = self._held[signal]
+        if not self._settle(self._exporter.send(payload) if self._exporter else None, payload.records):
             return False
-        outcome = self._exporter.spans(self._held_spans) if self._exporter else None
-        return self._settle(outcome, self._held_spans)
+        del self._held[signal]
+        return True
 
-    def _waiting(self) -> bool:
-        return self._now() < self._line.retry_at
-
-    def _settle(self, outcome: Outcome | None, batch: list[Any]) -> bool:
-        """Empty the batch unless it is to be sent again."""
+    def _settle(self, outcome: Outcome | None, records: int) -> bool:
+        """Whether the payload is done with; False when it is to be sent again."""
         if outcome is None:
-            self._queue.lose(NO_ENDPOINT, len(batch))
+            self._queue.lose(NO_ENDPOINT, records)
         else:
             was_down = self._line.down
             self._line.note(outcome, self._now())
             if outcome.fate is Fate.RETRY:
                 return False
             if outcome.fate is Fate.REFUSED:
-                self._queue.lose(REFUSED, len(batch))
+                self._queue.lose(REFUSED, records)
             elif was_down or self._now() >= self._report_at:
                 self._report()
-        batch.clear()
         return True
 
     def _report(self) -> None:
@@ -133,14 +128,17 @@ class Sender:
         values = {f"{events.LOST_PREFIX}{reason}": count for reason, count in sorted(lost.items())}
         self._queue.offer(self._clock.monotonic_ns(), events.EMITTER_REPORT, values, rare=True)
 
-    def _next_batch(self) -> list[Log]:
+    def _logs(self) -> list[bytes]:
         items, size = self._queue.items, 0
-        batch: list[Log] = []
+        batch: list[bytes] = []
         while items and len(batch) < self._settings.batch_size and size < BATCH_TEXT_LIMIT:
-            log = self._convert(Item(*items.popleft()))
-            batch.append(log)
-            size += len(log.body or "")
+            batch.append(otlp.log(self._convert(Item(*items.popleft()))))
+            size += len(batch[-1])
         return batch
+
+    def _spans(self) -> list[bytes]:
+        spans = self._queue.spans
+        return [otlp.span(spans.popleft()) for _ in range(min(len(spans), self._settings.batch_size))]
 
     def _convert(self, item: Item) -> Log:
         values, bad = flatten(item.values or {})

@@ -64,8 +64,9 @@ class Session:
         self._exit: tuple[object, int] | None = None
         self._restarting = False
         self._ending: dict[str, Any] = {}
-        self.exporter = exporter or _parts.exporter(settings, identity, self.node)
-        self.sender = Sender(self.queue, self.exporter, self.clock, settings, self.pulse)
+        self.exporter = exporter or _parts.exporter(settings)
+        encoder = _parts.encoder(settings, identity, self.node)
+        self.sender = Sender(self.queue, self.exporter, encoder, self.clock, settings, self.pulse)
         self.commander = _parts.commander(self, handlers, tunables)
         self.link = _parts.link(settings, identity, self.commander) if threads else None
         self.sampler = _parts.sampler(settings, identity, self.queue, self.clock)

@@ -15,9 +15,10 @@ from typing import Any
 from emitter import _api
 from emitter._clock import Clock
 from emitter._ranks import identify
-from emitter._records import Fate, Log, Outcome, Span
+from emitter._records import LOGS, Fate, Log, Outcome, Payload, Span
 from emitter._session import Session
 from emitter._settings import resolve
+from emitter.otlp import decode
 from emitter.vocabulary import cloudevents
 from emitter.vocabulary.commands import Ack, Command
 
@@ -35,7 +36,7 @@ class ManualClock(Clock):
 
 
 class MemoryExporter:
-    """Keeps what it is given. ``outcomes`` are answers to give first, one a batch."""
+    """Keeps what it is given. ``outcomes`` are answers to give first, one a payload."""
 
     target = "memory"
 
@@ -44,22 +45,17 @@ class MemoryExporter:
         self.received_spans: list[Span] = []
         self.outcomes: list[Outcome] = []
 
-    def logs(self, batch: list[Log]) -> Outcome:
-        """Keep log records, unless another answer is due."""
-        return self._answer(self.received, batch)
-
-    def spans(self, batch: list[Span]) -> Outcome:
-        """Keep spans, unless another answer is due."""
-        return self._answer(self.received_spans, batch)
+    def send(self, payload: Payload) -> Outcome:
+        """Keep what the payload holds, unless another answer is due."""
+        outcome = self.outcomes.pop(0) if self.outcomes else Outcome(Fate.SENT)
+        if outcome.fate is Fate.SENT and payload.signal == LOGS:
+            self.received += decode.logs(payload.body)
+        elif outcome.fate is Fate.SENT:
+            self.received_spans += decode.spans(payload.body)
+        return outcome
 
     def close(self) -> None:
         """Nothing to release."""
-
-    def _answer(self, kept: list[Any], batch: list[Any]) -> Outcome:
-        outcome = self.outcomes.pop(0) if self.outcomes else Outcome(Fate.SENT)
-        if outcome.fate is Fate.SENT:
-            kept.extend(batch)
-        return outcome
 
 
 class Captured:

@@ -1,0 +1,1 @@
+"""OTLP without the OpenTelemetry SDK: records to protobuf bytes, the environment's settings, transports."""
