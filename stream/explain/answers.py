@@ -101,6 +101,8 @@ class Explaining:
         }.get(verdict.outcome)
         if told is not None:
             return told(verdict)
+        if verdict.outcome == verdicts.FIRING and verdict.detail == verdicts.FREED:
+            return "it fires here: what kept it quiet has ended"
         return _PLAIN.get(verdict.outcome, verdict.outcome).format(detail=verdict.detail or "another rule")
 
     def _missing(self, verdict: Verdict) -> str:
@@ -180,6 +182,7 @@ _PLAIN: Final = {
     verdicts.UNMATCHED: "no sample: the line matches no pattern of the rule, or one of `unless`",
     verdicts.FIRING: "it fires here",
     verdicts.HELD: "it would fire; whether a cause on another rank keeps it quiet is decided a moment later",
+    verdicts.EXCUSED: "it would fire, but another rank was away, and this one waited for it",
     verdicts.INHIBITED: "it would fire, but is kept quiet by {detail}, which fires",
     verdicts.STILL: "it has fired before and still does",
     verdicts.RESOLVED: "it ended here: {detail}",

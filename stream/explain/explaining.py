@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from stream.diagnose import verdicts
+from stream.diagnose.engine import MAX_SERIES
 from stream.explain.answers import Answer, Explaining, Moment
 from stream.explain.causes import needed
 from stream.explain.probing import probed
@@ -17,12 +20,15 @@ from stream.rulelang.model import Rule, RuleSet
 def explain(
     group: Group, rules: RuleSet, rule: Rule, *, step: int | None = None, rank: int | None = None,
     run: str | None = None, experimental: bool = False, recording: Recording | None = None,
-    problems: list[OfflineError] | None = None,
+    problems: list[OfflineError] | None = None, max_series: int = MAX_SERIES,
 ) -> Answer:  # fmt: skip
     """Why the rule did or did not fire in this run; what could not be read is added to ``problems``."""
     told = probed(needed(rules, rule), rule)
     watcher = Watcher(told, step, rank)
-    replay = Replay(group, told.rules, run=run, experimental=experimental, watch=watcher, recording=recording)
+    replay = Replay(
+        group, told.rules, run=run, experimental=experimental, watch=watcher, recording=recording,
+        max_series=max_series,
+    )  # fmt: skip
     fired = [
         one.diagnosis for one in replay if one.diagnosis.rule == rule.id and one.diagnosis.state == "firing"
     ]
@@ -75,18 +81,21 @@ def _summary(
 
 
 def _reason(tally: Tally) -> str:
-    """Why most of all."""
-    counts = tally.outcomes
-    if counts[verdicts.INHIBITED]:
-        return f"kept quiet by {', '.join(tally.inhibited_by)}"
-    if counts[verdicts.PENDING]:
-        return "the condition held, but not for long enough"
-    if counts[verdicts.NO_MATCH]:
-        return "the condition never held"
-    if counts[verdicts.WHERE] >= max(counts.values(), default=0) > 0:
-        return "`where` never held"
-    if counts[verdicts.MISSING]:
-        return f"no record carried {', '.join(f'`{name}`' for name in tally.missing)}"
-    if counts[verdicts.UNMATCHED]:
-        return "no line matched its patterns"
-    return "it had nothing to judge"
+    """Why most of all: of what it judged first, then of what it did not."""
+    told = next((sentence for outcome, sentence in _REASONS.items() if tally.outcomes[outcome]), _NOTHING)
+    names = ", ".join(f"`{name}`" for name in tally.missing)
+    return told.format(causes=", ".join(tally.inhibited_by), missing=names)
+
+
+_NOTHING: Final = "it had nothing to judge"
+_REASONS: Final = {
+    verdicts.INHIBITED: "kept quiet by {causes}",
+    verdicts.EXCUSED: "it waited for ranks that were away",
+    verdicts.PENDING: "the condition held, but not for long enough",
+    verdicts.NO_MATCH: "the condition never held",
+    verdicts.WHERE: "`where` never held",
+    verdicts.LATE: "what it should judge came too late",
+    verdicts.REFUSED: "the run has too many series",
+    verdicts.MISSING: "no record carried {missing}",
+    verdicts.UNMATCHED: "no line matched its patterns",
+}

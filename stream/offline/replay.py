@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from emitter.vocabulary.diagnoses import Diagnosis
-from stream.diagnose.engine import Engine
+from stream.diagnose.engine import MAX_SERIES, Engine
 from stream.diagnose.transitions import FILE, LINE
 from stream.diagnose.verdicts import Watch
 from stream.events import VERSION, Batch, Event, Resource, Source, Tick
@@ -70,6 +70,7 @@ class Replay:
     def __init__(
         self, group: Group, rules: RuleSet, *, run: str | None = None, experimental: bool = False,
         watch: Watch | None = None, recording: Recording | None = None,
+        max_series: int = MAX_SERIES,
     ) -> None:  # fmt: skip
         self.group = group
         self.problems: list[OfflineError] = []
@@ -82,7 +83,9 @@ class Replay:
         self.rules = rules
         self.totals: dict[str, RunTotals] = {}
         self.on_point: Callable[[str, Point], None] | None = None
-        self._engine = Engine(rules, idle_s=_NEVER_IDLE_S, experimental=experimental, watch=watch)
+        self._engine = Engine(
+            rules, idle_s=_NEVER_IDLE_S, experimental=experimental, watch=watch, max_series=max_series
+        )
         self._run = run
         self._batch_size = 1 if is_stdin(group) else BATCH
         self._resources: dict[tuple[Any, ...], Resource] = {}
