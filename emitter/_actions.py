@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from emitter import _tune
@@ -34,6 +35,34 @@ class Check:
     started_ns: int
 
 
+class Later:
+    """What a handler returns when the work ends after it has returned: exactly one of these says how."""
+
+    def __init__(self) -> None:
+        self._finish: Callable[..., None] | None = None
+        self._early: dict[str, Any] | None = None
+
+    def succeeded(self, detail: Detail | None = None) -> None:
+        """The command is done; ``detail`` goes into the acknowledgement."""
+        self._end(state=commands.SUCCEEDED, detail=detail)
+
+    def failed(self, reason: str) -> None:
+        """The command could not be done."""
+        self._end(state=commands.FAILED, reason=reason)
+
+    def bind(self, finish: Callable[..., None]) -> None:
+        """Where the answer goes; one that was given before goes there now."""
+        self._finish = finish
+        if self._early is not None:
+            finish(**self._early)
+
+    def _end(self, **answer: Any) -> None:
+        if self._finish is None:
+            self._early = self._early or answer
+        else:
+            self._finish(**answer)
+
+
 class Actions:
     """``perform`` returns the detail of a success, or None where the acknowledgement follows later."""
 
@@ -50,6 +79,7 @@ class Actions:
         self.handlers, self._tunables = handlers, tunables
         self._dump, self._pausing, self._now_s, self._arm = dump_stacks, pausing, now_s, arm
         self._checks: list[Check] = []
+        self._open: list[Command] = []
         self._paused_until: float | None = None
         self.commander: Commander
         self._builtin: dict[str, Callable[[Command, int], Detail | None]] = {
@@ -83,6 +113,10 @@ class Actions:
         if handler is None:
             return self._builtin[command.action](command, started_ns)
         result = handler(command)
+        if isinstance(result, Later):
+            self._open.append(command)
+            result.bind(partial(self._finished, command, started_ns))
+            return None
         return result if isinstance(result, dict) else {}
 
     def settle(self) -> None:
@@ -98,8 +132,14 @@ class Actions:
             detail = {**_named(check), "read_back": now}
             self.commander.finish(check.command, state, check.started_ns, reason=bad, detail=detail)
 
+    def _finished(self, command: Command, started_ns: int, *, state: str, **answer: Any) -> None:
+        self._open = [other for other in self._open if other is not command]
+        self.commander.finish(command, state, started_ns, **answer)
+
     def abandon(self) -> None:
-        """The trainer ends before the values could be read back."""
+        """The trainer ends before values could be read back, or before what a handler began had ended."""
+        for command in self._open:
+            self.commander.finish(command, commands.ABORTED, reason="ended")
         checks, self._checks = self._checks, []
         for check in checks:
             self.commander.finish(
