@@ -54,6 +54,13 @@ class Checkpoint:
         self._set(events.CHECKPOINT_CHECKSUM, checksum)
         self._part(events.CHECKPOINT_VERIFY)
 
+    def release(self) -> None:
+        """Training goes on; what is left, such as reading the files back, happens beside it."""
+        with guard:
+            busy, self._busy = self._busy, _not_busy
+            busy(False)
+            self._queue.wake.set()
+
     def __enter__(self) -> Checkpoint:
         """Start: an event of its own, because a span that never ends is never sent."""
         with guard:
@@ -107,12 +114,19 @@ class NoCheckpoint:
     def verified(self, *, checksum: str | None = None) -> None:
         """Nothing."""
 
+    def release(self) -> None:
+        """Nothing."""
+
     def __enter__(self) -> NoCheckpoint:
         """Nothing."""
         return self
 
     def __exit__(self, *error: object) -> None:
         """Nothing."""
+
+
+def _not_busy(on: bool) -> None:
+    """The phase was left before."""
 
 
 def _random_id(size: int) -> int:
