@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from emitter._guard import logger
 from emitter._settings import Settings
+from emitter.otlp import environment
 from emitter.vocabulary import stack
 
 BASE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -16,10 +17,15 @@ TRACES: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class Endpoints(NamedTuple):
-    """Full URLs of the two signals."""
+    """Full URLs of the two signals; their scheme is the protocol: http(s), grpc(s) or kafka."""
 
     logs: str
     spans: str
+
+    @property
+    def protocol(self) -> str:
+        """``http``, ``grpc`` or ``kafka``"""
+        return self.logs.partition("://")[0].removesuffix("s")
 
 
 def find(settings: Settings) -> Endpoints | None:
@@ -44,17 +50,28 @@ def first_host(brokers: str) -> str:
 
 def _from_base(base: str) -> Endpoints:
     base = base.rstrip("/")
+    if not base.startswith("http"):
+        return Endpoints(base, base)
     return Endpoints(f"{base}/v1/logs", f"{base}/v1/traces")
 
 
 def _from_opentelemetry() -> Endpoints | None:
     """Signal variables are used as they are, the general one as a base: OTLP exporter specification."""
     base, logs, traces = (_url(name) for name in (BASE, LOGS, TRACES))
+    if environment.protocol() == "grpc":
+        return _grpc(logs or base, traces or base)
     logs = logs or (f"{base}/v1/logs" if base else None)
     if logs is None:
         return None
     beside = logs.removesuffix("/v1/logs") + "/v1/traces"
     return Endpoints(logs, traces or (f"{base}/v1/traces" if base else beside))
+
+
+def _grpc(logs: str | None, traces: str | None) -> Endpoints | None:
+    """The scheme http or https says whether to use TLS; without traces' own place they go with the logs."""
+    if logs is None:
+        return None
+    return Endpoints(logs.replace("http", "grpc", 1), (traces or logs).replace("http", "grpc", 1))
 
 
 def _url(name: str) -> str | None:

@@ -17,10 +17,11 @@ from emitter.vocabulary import attributes, cloudevents, events, stack
 
 if TYPE_CHECKING:
     from emitter._clock import Clock
-    from emitter._kafka import KafkaLink
+    from emitter._endpoints import Endpoints
     from emitter._queue import Queue
     from emitter._records import Exporter
     from emitter._session import Session
+    from emitter.kafka.commands import KafkaLink
     from emitter.otlp.encoder import Encoder
     from emitter.probes.logs import Emit, LogsProbe
     from emitter.probes.sampler import Sampler
@@ -37,7 +38,7 @@ class Deadline:
         return max(0.0, self._end - time.monotonic())
 
 
-def exporter(settings: Settings) -> Exporter | None:
+def exporter(settings: Settings, identity: Identity) -> Exporter | None:
     """OTLP to the endpoint that is found; without one None and a warning."""
     places = find(settings)
     if places is None:
@@ -46,11 +47,49 @@ def exporter(settings: Settings) -> Exporter | None:
             "init(endpoint=...); training goes on"
         )
         return None
-    from emitter._otel import OtlpExporter
-
     with guard:
+        if places.protocol == "kafka":
+            return _kafka_exporter(places.logs, identity.emitter, settings.export_timeout_s)
+        if places.protocol == "grpc":
+            return _grpc_exporter(places, settings.export_timeout_s)
+        from emitter._otel import OtlpExporter
+
         return OtlpExporter(places.logs, places.spans, settings.export_timeout_s)
     return None
+
+
+def _kafka_exporter(brokers: str, key: str, timeout_s: float) -> Exporter | None:
+    try:
+        from emitter.kafka.exporter import KafkaExporter
+        from emitter.kafka.settings import KafkaSettingError, resolve
+    except ImportError as error:
+        _no_extra(error, "kafka")
+        return None
+    try:
+        return KafkaExporter(resolve({"brokers": brokers}), key, timeout_s)
+    except KafkaSettingError as error:
+        logger.warning("%s; telemetry goes nowhere, training goes on", error)
+        return None
+
+
+def _grpc_exporter(places: Endpoints, timeout_s: float) -> Exporter | None:
+    try:
+        from emitter.otlp.grpc import GrpcExporter, GrpcSettingError
+    except ImportError as error:
+        _no_extra(error, "grpc")
+        return None
+    try:
+        return GrpcExporter(places.logs, places.spans, timeout_s)
+    except GrpcSettingError as error:
+        logger.warning("%s; telemetry goes nowhere, training goes on", error)
+        return None
+
+
+def _no_extra(error: ImportError, extra: str) -> None:
+    logger.warning(
+        "telemetry goes nowhere: %s is not installed. Install it with `pip install 'trainwarden[%s]'`; "
+        "training goes on", error.name or error, extra,
+    )  # fmt: skip
 
 
 def encoder(settings: Settings, identity: Identity, node: str) -> Encoder:
@@ -119,14 +158,19 @@ def link(settings: Settings, identity: Identity, made: Commander) -> KafkaLink |
     if found is None or identity.rank != 0:
         return None
     try:
-        from emitter._kafka import KafkaLink
+        from emitter.kafka.commands import KafkaLink
+        from emitter.kafka.settings import KafkaSettingError, resolve
     except ImportError as error:
         logger.warning(
             "commands are off: %s is not installed. Install it with `pip install 'trainwarden[kafka]'`; "
             "training and telemetry go on", error.name or error,
         )  # fmt: skip
         return None
-    line = KafkaLink(found.removeprefix("kafka://"), made, identity.run, identity.rank)
+    try:
+        line = KafkaLink(resolve({"brokers": found}), made, identity.run, identity.rank)
+    except KafkaSettingError as error:
+        logger.warning("%s; commands are off, training and telemetry go on", error)
+        return None
     made.send = line.send
     return line
 

@@ -58,11 +58,13 @@ class Fate(Enum):
 
 
 class Outcome(NamedTuple):
-    """``why`` names the failure in a few words; ``wait_s`` is the receiver's Retry-After."""
+    """``why`` names the failure in a few words; ``wait_s`` is the receiver's Retry-After; ``refused`` counts
+    the records of a payload that was SENT but for these."""
 
     fate: Fate
     why: str = ""
     wait_s: float | None = None
+    refused: int = 0
 
 
 class Payload(NamedTuple):

@@ -114,6 +114,8 @@ class Sender:
             self._line.note(outcome, self._now())
             if outcome.fate is Fate.RETRY:
                 return False
+            if outcome.refused:
+                self._queue.lose(REFUSED, outcome.refused)
             if outcome.fate is Fate.REFUSED:
                 self._queue.lose(REFUSED, records)
             elif was_down or self._now() >= self._report_at:

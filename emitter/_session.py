@@ -64,7 +64,7 @@ class Session:
         self._exit: tuple[object, int] | None = None
         self._restarting = False
         self._ending: dict[str, Any] = {}
-        self.exporter = exporter or _parts.exporter(settings)
+        self.exporter = exporter or _parts.exporter(settings, identity)
         encoder = _parts.encoder(settings, identity, self.node)
         self.sender = Sender(self.queue, self.exporter, encoder, self.clock, settings, self.pulse)
         self.commander = _parts.commander(self, handlers, tunables)

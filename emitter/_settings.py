@@ -83,10 +83,12 @@ def _table(value: Any) -> dict[str, str]:
     return dict(value)
 
 
-def _http(value: Any) -> str:
+def _endpoint(value: Any) -> str:
     parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("http://host:port or https://host:port")
+    if parts is not None and parts.scheme == "kafka":
+        return _kafka(value).rstrip("/")
+    if parts is None or parts.scheme not in ("http", "https", "grpc", "grpcs") or not parts.hostname:
+        raise ValueError("http(s)://host:port, grpc(s)://host:port or kafka://host:port[,host:port]")
     return str(value).rstrip("/")
 
 
@@ -115,10 +117,11 @@ class Settings:
         "Id of the run, one for all ranks and attempts; else the launcher's job id, or name and time.",
     )
     endpoint: str | None = _row(
-        _http,
+        _endpoint,
         None,
         stack.ENV_ENDPOINT,
-        "Where OTLP/HTTP goes, without `/v1/logs`; else `OTEL_EXPORTER_OTLP_*`, or a local `trainwarden up`.",
+        "Where telemetry goes: `http://` without `/v1/logs`, `grpc://` or `kafka://`; else "
+        "`OTEL_EXPORTER_OTLP_*`, or a local `trainwarden up`.",
     )
     commands: str | None = _row(
         _kafka,

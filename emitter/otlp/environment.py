@@ -34,6 +34,18 @@ def gzips(signal: str) -> bool:
     return os.environ.get(name, os.environ.get("OTEL_EXPORTER_OTLP_COMPRESSION", "")).strip() == "gzip"
 
 
+def protocol() -> str:
+    """``http`` or ``grpc``: OTEL_EXPORTER_OTLP_PROTOCOL; that of logs speaks for both signals."""
+    for name in ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        value = os.environ.get(name, "").strip()
+        if value in ("grpc", "http/protobuf"):
+            return value.partition("/")[0]
+        if value:
+            logger.warning("%s: expected grpc or http/protobuf, got %r; using http/protobuf", name, value)
+            return "http"
+    return "http"
+
+
 def pairs(variable: str) -> dict[str, str]:
     """``key=value,key=value`` with values in percent encoding, as W3C Baggage has it."""
     found = {}

@@ -209,7 +209,9 @@ def test_link_outlives_what_the_client_throws(broker: str, receiver: Receiver) -
     link = _api._session.link
     assert link is not None
     wait_for(lambda: link._connected, what="the connection")
-    link._loop.call_soon_threadsafe(link._task.cancel)  # type: ignore[union-attr]
+    assert link._thread is not None
+    assert link._task is not None
+    link._thread.loop.call_soon_threadsafe(link._task.cancel)
     kafka_side.send(broker, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "save"))
     _train_until(seen)
 
@@ -253,7 +255,7 @@ def test_missing_extra_is_named(
 ) -> None:
     """Without aiokafka one warning says what to install, and telemetry works."""
     monkeypatch.setitem(sys.modules, "aiokafka", None)
-    monkeypatch.delitem(sys.modules, "emitter._kafka", raising=False)
+    monkeypatch.delitem(sys.modules, "emitter.kafka.commands", raising=False)
     _init("no-extra", "127.0.0.1:1", receiver)
 
     assert "pip install 'trainwarden[kafka]'" in caplog.text

@@ -11,6 +11,7 @@ import pytest
 import emitter
 from emitter._settings import SettingError, Settings, resolve, table
 
+ENDPOINT = "http(s)://host:port, grpc(s)://host:port or kafka://host:port[,host:port]"
 PAGE = Path(__file__).parents[2] / "docs" / "emitter.md"
 
 
@@ -58,7 +59,11 @@ def test_variables_are_read(name: str, value: str, expected: tuple[str, Any]) ->
             "[1]",
             "a mapping of logged name to canonical name (JSON in the environment)",
         ),
-        ("TRAINWARDEN_ENDPOINT", "localhost:4318", "http://host:port or https://host:port"),
+        (
+            "TRAINWARDEN_ENDPOINT",
+            "localhost:4318",
+            "http(s)://host:port, grpc(s)://host:port or kafka://host:port[,host:port]",
+        ),
         ("TRAINWARDEN_COMMANDS", "kafka://host", "kafka://host:port[,host:port]"),
         ("OTEL_SDK_DISABLED", "ja", "true or false"),
     ],
@@ -83,7 +88,7 @@ def test_bad_variable_warns_and_leaves_the_default(
         ({"flush_s": 0}, "init: expected `flush_s` to be a number of seconds > 0, got 0"),
         ({"stacks": "x"}, "init: expected `stacks` to be true or false, got 'x'"),
         ({"allow": 5}, "init: expected `allow` to be names separated by commas, or a list of them, got 5"),
-        ({"endpoint": "x"}, "init: expected `endpoint` to be http://host:port or https://host:port, got 'x'"),
+        ({"endpoint": "x"}, f"init: expected `endpoint` to be {ENDPOINT}, got 'x'"),
         ({"commands": "x:1"}, "init: expected `commands` to be kafka://host:port[,host:port], got 'x:1'"),
     ],
 )  # fmt: skip

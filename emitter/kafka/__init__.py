@@ -1,0 +1,1 @@
+"""What speaks to Kafka: commands, and the exporter of ``kafka://`` endpoints. Needs the extra ``kafka``."""

@@ -1,0 +1,166 @@
+"""OTLP/gRPC: requests that are already encoded, over one channel. Needs the extra ``grpc``.
+
+Specification: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from emitter._endpoints import is_loopback
+from emitter._guard import guard
+from emitter._records import LOGS, TRACES, Fate, Outcome, Payload
+from emitter.otlp import environment
+
+_SERVICE: Final = "/opentelemetry.proto.collector"
+METHODS: Final = {
+    LOGS: f"{_SERVICE}.logs.v1.LogsService/Export",
+    TRACES: f"{_SERVICE}.trace.v1.TraceService/Export",
+}
+PORT: Final = 4317
+DETAILS: Final = "grpc-status-details-bin"
+_MAX_ANSWER: Final = 1024 * 1024
+
+_RETRYABLE: Final = frozenset({
+    grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED,
+    grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DATA_LOSS,
+})  # fmt: skip
+"""RESOURCE_EXHAUSTED too, but only where the answer carries RetryInfo."""
+
+_OPTIONS: Final = (
+    # A collector that was away for an hour is tried again as soon as one that was away for a moment.
+    ("grpc.initial_reconnect_backoff_ms", 250),
+    ("grpc.max_reconnect_backoff_ms", 5000),
+    ("grpc.max_receive_message_length", _MAX_ANSWER),
+)
+_open: Final[list[Any]] = []
+"""Channels that were not closed. A forked child keeps its parent's for ever: closing one would wait for
+threads that the child does not have."""
+
+
+class GrpcSettingError(ValueError):
+    """A variable of OTEL_EXPORTER_OTLP_* is not what it must be."""
+
+
+class GrpcExporter:
+    """An Exporter. Headers, TLS and compression come from ``OTEL_EXPORTER_OTLP_*`` variables."""
+
+    def __init__(self, logs_url: str, spans_url: str, timeout_s: float) -> None:
+        self.target = _origin(logs_url)
+        self._timeout_s = timeout_s
+        self._channels: dict[tuple[object, ...], Any] = {}
+        self._calls = {LOGS: self._call(LOGS, logs_url), TRACES: self._call(TRACES, spans_url)}
+        self._metadata = {signal: tuple(environment.headers(signal).items()) for signal in METHODS}
+
+    def send(self, payload: Payload) -> Outcome:
+        """One unary call, within the timeout."""
+        signal = payload.signal
+        gzip = grpc.Compression.Gzip if environment.gzips(signal) else grpc.Compression.NoCompression
+        with guard:
+            try:
+                answer = self._calls[signal](
+                    payload.body, timeout=self._timeout_s, metadata=self._metadata[signal], compression=gzip
+                )
+            except grpc.RpcError as error:
+                return _failed(error)
+            return _accepted(signal, answer)
+        return Outcome(Fate.REFUSED, "internal error")
+
+    def close(self) -> None:
+        """Close the channels; a call under way is cancelled."""
+        for channel in self._channels.values():
+            if channel in _open:
+                _open.remove(channel)
+                channel.close()
+
+    def _call(self, signal: str, url: str) -> Any:
+        """The method as a function from bytes to bytes; signals with the same place share a channel."""
+        files = tuple(_setting(signal, name) for name in ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"))
+        channel = self._channels.get((url, files))
+        if channel is None:
+            channel = self._channels[url, files] = _channel(signal, url, files)
+            _open.append(channel)
+        return channel.unary_unary(METHODS[signal])
+
+
+def _channel(signal: str, url: str, files: tuple[str | None, ...]) -> Any:
+    parts = urlsplit(url)
+    target = f"{parts.hostname}:{parts.port or PORT}"
+    if ":" in (parts.hostname or ""):
+        target = f"[{parts.hostname}]:{parts.port or PORT}"
+    options = [*_OPTIONS, ("grpc.enable_http_proxy", 0 if is_loopback(parts.hostname or "") else 1)]
+    if parts.scheme == "grpc":
+        return grpc.insecure_channel(target, options)
+    contents = [_content(signal, file) for file in files]
+    return grpc.secure_channel(target, grpc.ssl_channel_credentials(*contents), options)
+
+
+def _content(signal: str, file: str | None) -> bytes | None:
+    try:
+        return Path(file).read_bytes() if file else None
+    except OSError as error:
+        raise GrpcSettingError(
+            f"OTEL_EXPORTER_OTLP_CERTIFICATE, _CLIENT_KEY and _CLIENT_CERTIFICATE for {signal}: "
+            f"expected files that can be read, got {file!r} ({error.strerror})"
+        ) from None
+
+
+def _setting(signal: str, name: str) -> str | None:
+    own = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}", "").strip()
+    return own or os.environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip() or None
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port: what may be shown in a message."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _failed(error: Any) -> Outcome:
+    code = error.code()
+    why = f"gRPC {code.name}: {error.details()}"
+    wait_s = _wait_s(error)
+    if code in _RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and wait_s is not None):
+        return Outcome(Fate.RETRY, why, wait_s)
+    return Outcome(Fate.REFUSED, why)
+
+
+def _wait_s(error: Any) -> float | None:
+    """The waiting time of RetryInfo, None where there is none."""
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS:
+            return _retry_delay(value)
+    return None
+
+
+def _retry_delay(details: bytes) -> float | None:
+    info = RetryInfo()
+    try:
+        for detail in Status.FromString(details).details:
+            if detail.Unpack(info):
+                seconds: float = info.retry_delay.ToTimedelta().total_seconds()
+                return max(0.0, seconds)
+    except (DecodeError, ValueError, OverflowError):
+        return None
+    return None
+
+
+def _accepted(signal: str, answer: bytes) -> Outcome:
+    """SENT, less what a partial success says was rejected."""
+    if not answer:
+        return Outcome(Fate.SENT)
+    if signal == LOGS:
+        partial = ExportLogsServiceResponse.FromString(answer).partial_success
+        return Outcome(Fate.SENT, partial.error_message, refused=partial.rejected_log_records)
+    rejected = ExportTraceServiceResponse.FromString(answer).partial_success
+    return Outcome(Fate.SENT, rejected.error_message, refused=rejected.rejected_spans)
