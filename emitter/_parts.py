@@ -176,7 +176,7 @@ def link(settings: Settings, identity: Identity, made: Commander) -> KafkaLink |
 
 
 def sampler(settings: Settings, identity: Identity, queue: Queue, clock: Clock) -> Sampler | None:
-    """Resource samples; the first rank of a node speaks for host and GPUs."""
+    """Resource samples; the first rank of a node speaks for the host."""
     if not settings.resources:
         return None
     from emitter.probes.sampler import Sampler

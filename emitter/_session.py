@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from emitter import _parts
+from emitter import _parts, _probes
 from emitter._clock import Clock
 from emitter._exits import Restart
 from emitter._guard import guard
@@ -72,6 +72,8 @@ class Session:
         self.sampler = _parts.sampler(settings, identity, self.queue, self.clock)
         self.logs = _parts.logs(settings, self.log)
         self.hooks = Hooks(self) if settings.hooks else None
+        self.beside: dict[str, Any] = {}
+        self.probes = _probes.build(self, threads=threads)
 
     def start(self) -> None:
         """Say that we started, and set the background threads going."""
@@ -86,11 +88,16 @@ class Session:
             self.logs.start()
         if self.hooks is not None:
             self.hooks.install()
+        for probe in self.probes:
+            with guard:
+                probe.start()
 
     def step(self, step: Any, epoch: Any, values: dict[str, Any]) -> None:
         """One optimizer step ended. The training thread pays for this: keep it to the bare need."""
         now = self._monotonic_ns()
         urgent = False
+        if self.beside:
+            self._add_beside(values)
         for name, value in values.items():
             kind = type(value)
             if kind is float:
@@ -121,6 +128,17 @@ class Session:
         """Any other record, its values read now where the caller may change them."""
         taken = {str(key): snapshot(value) for key, value in values.items()}
         self.queue.offer(self._monotonic_ns(), name, taken, **more)
+
+    def waited(self, nanoseconds: int) -> None:
+        """Time that the loop waited for data; not counted inside a phase, ``data`` measures itself."""
+        if not self._phases:
+            self._data_ns += nanoseconds
+
+    def training(self) -> tuple[int, int] | None:
+        """Steps so far, and when progress was last made (monotonic ns); None in a phase that may be long."""
+        if self._phases and self._phases[-1] not in ("train", "data"):
+            return None
+        return self._count, self._progress_ns
 
     def merged(self, given: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Both, the named values winning; what is no mapping is counted and left out."""
@@ -242,6 +260,9 @@ class Session:
                 self.logs.stop()
             if self.sampler is not None:
                 self.sampler.close()
+        for probe in self.probes:
+            with guard:
+                probe.close()
 
     def _outcome(self) -> dict[str, Any]:
         ending = dict(self._ending) or self._exit_outcome()
@@ -253,6 +274,12 @@ class Session:
         failed = events.KILLED if self._restarting else events.FAILED
         state = failed if number else events.FINISHED
         return {events.LIFECYCLE_STATE: state, events.EXIT_CODE: number}
+
+    def _add_beside(self, values: dict[str, Any]) -> None:
+        """What probes measured since the last step; what the trainer logs itself wins."""
+        measured, self.beside = self.beside, {}
+        for name, value in measured.items():
+            values.setdefault(name, value)
 
     def _boundary(self) -> None:
         self.pending = False

@@ -52,6 +52,13 @@ def _seconds(value: Any) -> float:
     return number
 
 
+def _factor(value: Any) -> float:
+    try:
+        return _seconds(value)
+    except ValueError:
+        raise ValueError("a number > 0") from None
+
+
 _WORDS: Final = {"true": True, "1": True, "yes": True, "on": True,
                  "false": False, "0": False, "no": False, "off": False}  # fmt: skip
 
@@ -90,6 +97,16 @@ def _endpoint(value: Any) -> str:
     if parts is None or parts.scheme not in ("http", "https", "grpc", "grpcs") or not parts.hostname:
         raise ValueError("http(s)://host:port, grpc(s)://host:port or kafka://host:port[,host:port]")
     return str(value).rstrip("/")
+
+
+_GPUS: Final = ("node", "own", "off")
+
+
+def _gpus(value: Any) -> str:
+    word = value.strip().lower() if isinstance(value, str) else value
+    if word not in _GPUS:
+        raise ValueError("`node` (the first rank speaks for all), `own` (each rank for its own) or `off`")
+    return str(word)
 
 
 def _kafka(value: Any) -> str:
@@ -164,7 +181,36 @@ class Settings:
     logs: bool = _row(
         _flag, True, "TRAINWARDEN_LOGS", "Send records of `logging`, INFO and above, as `train.log`."
     )
-    stacks: bool = _row(_flag, True, "TRAINWARDEN_STACKS", "Answer `dump_stacks` commands.")
+    gpus: str = _row(
+        _gpus,
+        "node",
+        "TRAINWARDEN_GPUS",
+        "With `resources`: sample GPUs: `node` (the first rank for all), `own` (each rank its own) or `off`.",
+    )
+    gpu_events: bool = _row(
+        _flag, True, "TRAINWARDEN_GPU_EVENTS", "With `gpus`: send Xid errors as the driver reports them."
+    )
+    torch_memory: bool = _row(
+        _flag, True, "TRAINWARDEN_TORCH_MEMORY", "With `resources`: sample torch's CUDA memory; tell of OOMs."
+    )
+    oom_dump: str | None = _row(
+        _text, None, "TRAINWARDEN_OOM_DUMP", "Folder for a snapshot of torch's memory when CUDA runs out."
+    )
+    data_wait: bool = _row(
+        _flag, True, "TRAINWARDEN_DATA_WAIT", "Measure the loop's wait for torch's DataLoader as `data_time`."
+    )
+    stacks: bool = _row(
+        _flag, True, "TRAINWARDEN_STACKS", "Answer `dump_stacks` commands; send stacks when progress stalls."
+    )
+    stall_s: float = _row(
+        _seconds, 60.0, "TRAINWARDEN_STALL_S", "With `stacks`: shortest time without a step that is a stall."
+    )
+    stall_factor: float = _row(
+        _factor,
+        10.0,
+        "TRAINWARDEN_STALL_FACTOR",
+        "With `stacks`: a stall is also longer than this many usual step times.",
+    )
     hooks: bool = _row(_flag, True, "TRAINWARDEN_HOOKS", "Watch uncaught exceptions, exit codes and SIGTERM.")
     heartbeat_s: float = _row(_seconds, 30.0, "TRAINWARDEN_HEARTBEAT_S", "Seconds between heartbeats.")
     resources_s: float = _row(_seconds, 15.0, "TRAINWARDEN_RESOURCES_S", "Seconds between resource samples.")

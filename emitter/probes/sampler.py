@@ -1,56 +1,52 @@
-"""The thread that samples host, process and GPUs. Its own, because a sick driver may hang a call."""
+"""Samples host, container and process on a thread of its own. GPUs have their own, see gpu.py."""
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from emitter import _quiet
 from emitter._clock import Clock
-from emitter._guard import guard
 from emitter._queue import Queue
-from emitter.probes.gpu import GpuProbe
 from emitter.probes.resource import ResourceProbe
+from emitter.probes.ticker import Ticker
 from emitter.vocabulary import events
+
+if TYPE_CHECKING:
+    from emitter.probes.gc_pauses import GcProbe
 
 
 class Sampler:
-    """Offers one ``train.resource`` for host and process and one per GPU, every ``every_s``.
+    """Offers one ``train.resource`` for host and process and one for each network port, every ``every_s``.
 
-    ``host`` says whether this process speaks for its host and its GPUs (one per node does).
+    ``host`` says whether this process speaks for its host (one per node does); ``pauses`` adds those of
+    the garbage collector.
     """
 
-    def __init__(self, queue: Queue, clock: Clock, every_s: float, *, host: bool) -> None:
-        self._queue, self._clock, self._every_s = queue, clock, every_s
+    def __init__(
+        self, queue: Queue, clock: Clock, every_s: float, *, host: bool, pauses: GcProbe | None = None
+    ) -> None:
+        self._queue, self._clock, self._pauses = queue, clock, pauses
         self._resource = ResourceProbe(host=host)
-        self._gpu = GpuProbe() if host else None
-        self._stop = threading.Event()
+        self._ticker = Ticker("sampler", every_s, self.once)
 
     def start(self) -> None:
         """Begin sampling in the background."""
-        threading.Thread(target=self._run, name="trainwarden-sampler", daemon=True).start()
+        if self._pauses is not None:
+            self._pauses.start()
+        self._ticker.start()
 
     def close(self) -> None:
-        """Stop; a call that hangs in a driver is left behind."""
-        self._stop.set()
+        """Stop; a call that hangs is left behind."""
+        if self._pauses is not None:
+            self._pauses.close()
+        self._ticker.close()
 
     def once(self) -> None:
         """Take one sample of everything."""
-        self._offer(self._resource.sample())
-        for gpu in self._gpu.sample() if self._gpu else ():
-            self._offer(gpu)
+        pauses = {} if self._pauses is None else self._pauses.sample()
+        self._offer(self._resource.sample() | pauses)
+        for port in self._resource.ports():
+            self._offer(port)
 
-    def _run(self) -> None:
-        _quiet.ours()
-        try:
-            while not self._stop.is_set():
-                with guard:
-                    self.once()
-                self._stop.wait(self._every_s)
-            if self._gpu is not None:
-                with guard:
-                    self._gpu.close()
-        finally:
-            _quiet.done()
-
-    def _offer(self, values: dict[str, float]) -> None:
+    def _offer(self, values: Mapping[str, Any]) -> None:
         self._queue.offer(self._clock.monotonic_ns(), events.RESOURCE, values)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from emitter.vocabulary.gpu_metrics import GPU, TORCH
 from emitter.vocabulary.metric import Metric
 from emitter.vocabulary.rl_metrics import REINFORCEMENT
 from emitter.vocabulary.training_metrics import TRAINING
@@ -30,20 +31,9 @@ _RESOURCES: Final = (
     Metric("process.memory.usage", "By", _R, "Resident memory of the trainer process"),
     Metric("process.open_file_descriptors", "{fd}", _R, "Open file descriptors of the trainer process"),
     Metric("process.threads", "{thread}", _R, "Threads of the trainer process"),
-    Metric("hw.gpu.utilization", "1", _R, "Share of time a kernel ran (0 to 1)"),
-    Metric("hw.gpu.memory.usage", "By", _R, "GPU memory in use"),
-    Metric("hw.gpu.memory.limit", "By", _R, "GPU memory in all"),
-    Metric("hw.gpu.memory.utilization", "1", _R, "Share of GPU memory in use (0 to 1)"),
-    Metric("hw.gpu.temperature", "Cel", _R, "GPU temperature"),
-    Metric("hw.gpu.power", "W", _R, "GPU power draw"),
-    Metric("hw.gpu.clock.sm", "MHz", _R, "SM clock"),
-    Metric("hw.gpu.clock.memory", "MHz", _R, "Memory clock"),
-    Metric("hw.gpu.throttle_reasons", "1", _R, "NVML bit mask of reasons for reduced clocks"),
-    Metric("hw.gpu.errors.ecc.corrected", "{error}", _R, "Corrected ECC errors since boot"),
-    Metric("hw.gpu.errors.ecc.uncorrected", "{error}", _R, "Uncorrected ECC errors since boot"),
 )
 
-METRICS: Final = (*TRAINING, *REINFORCEMENT, *_RESOURCES)
+METRICS: Final = (*TRAINING, *REINFORCEMENT, *_RESOURCES, *GPU, *TORCH)
 BY_NAME: Final[Mapping[str, Metric]] = {metric.name: metric for metric in METRICS}
 ALIASES: Final[Mapping[str, str]] = {alias: metric.name for metric in METRICS for alias in metric.aliases}
 

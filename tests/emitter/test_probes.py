@@ -75,6 +75,7 @@ def test_gpus_are_sampled(tmp_path: Path) -> None:
         "hw.gpu.temperature": 61, "hw.gpu.power": 312.5, "hw.gpu.clock.sm": 1410,
         "hw.gpu.clock.memory": 1593, "hw.gpu.throttle_reasons": 4,
         "hw.gpu.errors.ecc.corrected": 5, "hw.gpu.errors.ecc.uncorrected": 1,
+        "hw.gpu.errors.ecc.lifetime.corrected": 5, "hw.gpu.errors.ecc.lifetime.uncorrected": 1,
     }  # fmt: skip
     assert set(first) - set(second) == {"hw.gpu.power"}
     assert second["hw.id"] == "GPU-bbbb"
