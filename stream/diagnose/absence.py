@@ -118,6 +118,32 @@ class Listener:
         if self.last is None or came.time >= self.last.time:
             self.last = came
 
+    def takes_calmly(self, name: str) -> bool:
+        """Whether events of this name would only move the clock on: all is well, nothing waits for one."""
+        if name != self.absent.of or self.by_clock or self.diagnosis is not None or self.held is not None:
+            return False
+        return not self.waiting and self.inside and (self.absent.after is None or self.since is None)
+
+    def take_all(self, events: Sequence[Event]) -> None:
+        """What ``take`` does of each of them, for a listener that takes them calmly."""
+        self.live = True
+        ends = [event.time if event.end is None else event.end for event in events]
+        if self.absent.after is None:
+            self._repeat_all(events, ends)
+        place = max(range(len(ends)), key=lambda one: (ends[one], one))
+        if self.last is None or ends[place] >= self.last.time:
+            self.last = since(events[place], ends[place])
+
+    def _repeat_all(self, events: Sequence[Event], ends: Sequence[int]) -> None:
+        gaps = self.gaps
+        mark = self.mark.time if self.mark is not None else ends[0]
+        for end in ends:
+            if end > mark:
+                gaps.append(end - mark)
+            mark = end
+        self.mark = since(events[-1], mark)
+        self.since = self.mark if gaps else None
+
     def start(self, event: Event) -> None:
         """The event after which something must follow; one that was answered already starts nothing."""
         self.live = True

@@ -53,6 +53,11 @@ class Crossing:
                 while meeting.size > self._max_waiting:
                     self._spill(run, out)
 
+    def at_rest(self, run: Run, emitter: Emitter) -> bool:
+        """Whether an event of this emitter that no rule says anything of changes nothing here."""
+        meeting = run.meeting
+        return meeting.only == emitter.key and not any(lane.inhibition.may_free for lane in meeting.lanes)
+
     def end_emitter(self, run: Run, emitter: Emitter, out: list[Diagnosis]) -> None:
         """It said that it ends; what is open for it across ranks ends in its turn."""
         meeting = run.meeting

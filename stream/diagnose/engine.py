@@ -6,7 +6,7 @@ event name, so a rule costs nothing on events it does not look at. docs/rules.md
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -20,10 +20,12 @@ from stream.diagnose.crossing import MAX_WAITING, Crossing
 from stream.diagnose.judging import Judge
 from stream.diagnose.listening import Listening
 from stream.diagnose.meeting import Meeting
-from stream.diagnose.ordering import DUPLICATE
+from stream.diagnose.ordering import DUPLICATE, alike
+from stream.diagnose.rest import Rest
 from stream.diagnose.restoring import Restorer
 from stream.diagnose.runs import Emitter, Run, emitter_key
 from stream.diagnose.snapshot import decode, encode
+from stream.diagnose.stretches import SHORTEST
 from stream.diagnose.verdicts import Watch
 from stream.diagnose.watching import Watching
 from stream.diagnose.watermark import NEVER
@@ -182,14 +184,23 @@ class Engine:
         known: dict[int, Emitter | None] = {}
         self.counts.events += len(batch.events)
         self._judge.look_ahead(batch.events)
-        for event in batch.events:
+        events, begin = batch.events, 0
+        while begin < len(events):
+            event = events[begin]
             emitter = known.get(event.resource)
             if emitter is None or not emitter.live:
                 emitter = known[event.resource] = self._emitter(
                     run, batch.resources[event.resource], event, out
                 )
-            if emitter is not None:
+            if emitter is None:
+                begin += 1
+                continue
+            end = alike(events, begin, emitter.order)
+            if end - begin >= SHORTEST and self._stretch(run, emitter, events[begin:end], out):
+                begin = end
+            else:
                 self._event(run, emitter, event, out)
+                begin += 1
 
     def _emitter(self, run: Run, resource: Resource, event: Event, out: list[Diagnosis]) -> Emitter | None:
         """The live emitter behind an event; None where the event came too late to count."""
@@ -211,6 +222,17 @@ class Engine:
             return None
         emitter.resource = resource
         return emitter
+
+    def _stretch(self, run: Run, emitter: Emitter, events: Sequence[Event], out: list[Diagnosis]) -> bool:
+        """Judge events in order that look alike; False, and nothing done, where it has to be one by one."""
+        if self._crossing.needed and not run.meeting.settled(emitter.key):
+            return False
+        rest = Rest(run, emitter, self._crossing, self._listening, self.clock, out)
+        if not self._judge.stretch(run, emitter, events, out, rest):
+            return False
+        if events[0].seq is not None:
+            emitter.order.expected += len(events)
+        return True
 
     def _event(self, run: Run, emitter: Emitter, event: Event, out: list[Diagnosis]) -> None:
         seq, order = event.seq, emitter.order

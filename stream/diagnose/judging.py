@@ -21,7 +21,8 @@ from stream.diagnose.reading import NO_GROUPS, Groups
 from stream.diagnose.routing import Routing
 from stream.diagnose.runs import Emitter, Route, Run
 from stream.diagnose.series import TEXT_LIMIT, Series, first
-from stream.diagnose.tracks import Track
+from stream.diagnose.stretches import Rest, stretch
+from stream.diagnose.tracks import Stop, Track
 from stream.diagnose.verdicts import Outcome
 from stream.diagnose.watching import Watching
 from stream.diagnose.watermark import ENDLESS, NEVER
@@ -89,9 +90,15 @@ class Judge:
             for plan, series in route.series:
                 self._meet(run, emitter, plan, series, event, NO_GROUPS, out)
             return
+        self._stops(run, emitter, track.stops, sheet, event, out)
+
+    def _stops(
+        self, run: Run, emitter: Emitter, stops: Sequence[Stop], sheet: Sequence[Any], event: Event,
+        out: list[Diagnosis],
+    ) -> None:  # fmt: skip
         time_ns = event.time
-        for stop in track.stops:
-            one, pick, where, when, windows, timed, peers, appends, pushes, computed = stop
+        for stop in stops:
+            one, pick, where, when, windows, timed, peers, appends, pushes, computed, _, _ = stop
             slots = pick(sheet)
             if where is not None and not where(slots):
                 continue
@@ -109,6 +116,40 @@ class Judge:
             else:
                 for append, place in appends:
                     append(sheet[place])
+
+    def stretch(
+        self, run: Run, emitter: Emitter, events: Sequence[Event], out: list[Diagnosis], rest: Rest
+    ) -> bool:
+        """Judge events in order that look alike; False, and nothing done, where it has to be one by one."""
+        if self._watching is not None:
+            return False
+        first = events[0]
+        whole = route = self.route(run, emitter, first)
+        apart = route.single is not None and not run.meeting.alone
+        if apart and route.single is not None:
+            route = route.single
+        route.track = track = route.track or Track(route.series, first.values.keys())
+        found = stretch(track, events, emitter.resource)
+        if found is None:
+            return False
+        feeds = [feed for _, feed in route.feeds]
+
+        def one(event: Event, stops: Sequence[Stop], row: Sequence[Any]) -> None:
+            rest.before(event)
+            for feed in feeds:
+                feed.take(event, emitter.resource)
+            self._stops(run, emitter, stops, row, event, out)
+            if apart:
+                self._put(run, emitter, whole, event, {})
+            rest.after(event)
+
+        def many(calm: Sequence[Event]) -> None:
+            if feeds or apart or not rest.calm(calm):
+                for event in calm:
+                    one(event, (), ())
+
+        found.judge(one, many)
+        return True
 
     def route(self, run: Run, emitter: Emitter, event: Event) -> Route:
         """Where events of this emitter that look like this one go."""

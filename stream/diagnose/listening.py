@@ -54,6 +54,17 @@ class Listening:
             else:
                 self._beat(run, listener, event, out)
 
+    def hear_calm(self, run: Run, emitter: Emitter, events: Sequence[Event]) -> bool:
+        """Several events in a row; False, and nothing done, where they may bring anything about."""
+        name = events[0].name
+        listeners = emitter.listeners.get(name)
+        if listeners is None or not all(one.takes_calmly(name) for one in listeners):
+            return False
+        for listener in listeners:
+            listener.emitter, listener.resource = emitter.key, emitter.resource
+            listener.take_all(events)
+        return True
+
     def tick(self, out: list[Diagnosis]) -> None:
         """The clock moved: ranks that stayed silent fire, in the order of their deadlines."""
         now = self._clock.now

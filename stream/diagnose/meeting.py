@@ -52,6 +52,10 @@ class Meeting:
         lanes = self.crossings.wanted.get(event.name, ())
         return sum(not self.lanes[number].put(self.place, source, rank, event, matches) for number in lanes)
 
+    def settled(self, source: str) -> bool:
+        """Whether nothing that this source sends can change who is here."""
+        return self.only == source or (self.watermark.several and self.watermark.knows(source))
+
     @property
     def idle(self) -> bool:
         """Whether nothing waits for the watermark."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from emitter.vocabulary import events as words
@@ -13,8 +13,30 @@ MAX_HELD: Final = 4096
 """Events held behind a gap of one emitter; one more and the gap counts as lost."""
 MAX_REMEMBERED: Final = 1024
 
+_SINGLE: Final = frozenset({words.LOG, words.LIFECYCLE})
+
 DUPLICATE: Final = "duplicate"
 LATE: Final = "late"
+
+
+def alike(events: Sequence[Event], begin: int, order: SeqOrder) -> int:
+    """The end of the events from ``begin`` on that look alike, of one emitter and in order without a gap.
+
+    Alike: the same name and the same names of values. Log lines and ends of emitters are never.
+    """
+    first = events[begin]
+    name, resource, names, seq = first.name, first.resource, first.values.keys(), first.seq
+    if name in _SINGLE or order.held or (seq is not None and seq != order.expected):
+        return begin
+    for place in range(begin + 1, len(events)):
+        event = events[place]
+        if event.name != name or event.resource != resource or event.values.keys() != names:
+            return place
+        if seq is not None:
+            seq += 1
+        if event.seq != seq:
+            return place
+    return len(events)
 
 
 class SeqOrder:

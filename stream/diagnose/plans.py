@@ -8,6 +8,7 @@ from typing import Final
 
 from stream.diagnose.keys import KeyReader
 from stream.diagnose.reading import Read, reader
+from stream.diagnose.screens import Screen
 from stream.rulelang.model import Program, Rule, Slot, WindowSpec
 from stream.rulelang.windows import shared
 
@@ -59,12 +60,13 @@ class Plan:
 
     ``needs``: the values without which an event is no sample. ``own``: the places of the windows that its
     own samples fill; of those that share a tape, the first. ``alone``: the peers of a rank that has none.
-    ``cross_rank``: several ranks meet in it. ``quiet``: a log rule, which the clock ends.
+    ``cross_rank``: several ranks meet in it. ``quiet``: a log rule, which the clock ends. ``screen`` is made
+    when it is first needed.
     """
 
     __slots__ = (
         "alone", "cross_rank", "feeders", "for_count", "for_ns", "keep_ns", "keys", "learn_all", "needs",
-        "own", "program", "quiet", "read", "rule", "timed",
+        "own", "program", "quiet", "read", "rule", "screen", "timed",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, program: Program) -> None:
@@ -84,6 +86,7 @@ class Plan:
         self.own = tuple(place for place in shared(program.windows) if program.windows[place].event is None)
         self.feeders = tuple(Feeder(index, spec) for index, spec in specs if spec.event is not None)
         self.timed = any(spec.over_s is not None for spec in program.windows)
+        self.screen: Screen | None = None
 
 
 class Plans:

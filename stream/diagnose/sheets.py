@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, Final
@@ -15,14 +16,17 @@ from stream.rulelang.numbers import as_float
 ABSENT: Final = object()
 """Stands in a sheet for what an event does not have; a rule that needs it has no sample."""
 _FLOATS: Final = {float}
+_NUMBERS: Final = {float, int, bool}
 
-Pick = Callable[[list[Any]], Sequence[Any]]
+Pick = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 class Sheet:
     """The slots of several rules, for events that have just these ``names`` of values."""
 
-    __slots__ = ("_constants", "_flags", "_numbers", "_others", "_places", "_size", "_stands", "_sure")
+    __slots__ = (
+        "_constants", "_flags", "_names", "_numbers", "_others", "_places", "_size", "_stands", "_sure",
+    )  # fmt: skip
 
     def __init__(self, slots: Iterable[Slot], names: Collection[str]) -> None:
         kinds: dict[str, list[Slot]] = {"number": [], "has": [], "constant": [], "other": []}
@@ -32,7 +36,8 @@ class Sheet:
         read = {slot.name for slot in numbers}
         numbers += [Slot("value", slot.name, "number", True) for slot in flags if slot.name not in read]
         self._places = {slot: place for place, slot in enumerate([*numbers, *flags, *constants, *others])}
-        self._numbers = taker([slot.name for slot in numbers])
+        self._names = [slot.name for slot in numbers]
+        self._numbers = taker(self._names)
         self._size = len(numbers)
         self._flags = tuple(slot.name for slot in flags)
         self._stands = tuple(_stand_in(slot) for slot in numbers)
@@ -79,12 +84,82 @@ class Sheet:
             found.append(value)
         return found, holes
 
+    def columns(self, events: Sequence[Event], resource: Resource) -> list[list[Any]] | None:
+        """The values of every slot over these events; None unless numbers are finite, or not there at all."""
+        values = [event.values for event in events]
+        found: list[list[Any]] = []
+        for name in self._names:
+            column = _floats([one[name] for one in values])
+            if column is None:
+                return None
+            found.append(column)
+        size = len(events)
+        found += [[one] * size for one in self._sure]
+        for place, name, convert, stand_in in self._others:
+            column = _others(place, name, convert, stand_in, events, resource)
+            if column is None:
+                return None
+            found.append(column)
+        return found
+
+    def extremes(self, columns: Sequence[list[Any]]) -> tuple[list[Any], list[Any]]:
+        """The least and the greatest of each column, both None for texts; turned round where no number is."""
+        low: list[Any] = [min(column) for column in columns[: self._size]]
+        high: list[Any] = [max(column) for column in columns[: self._size]]
+        for column in columns[self._size :]:
+            least, most = _extremes(column)
+            low.append(least)
+            high.append(most)
+        return low, high
+
     def _convert(self, found: list[Any]) -> bool:
         """Make numbers of them; whether one is now ABSENT."""
         for place, value in enumerate(found):
             number = as_float(value)
             found[place] = self._stands[place] if number is None else number
         return ABSENT in found
+
+
+def _floats(column: list[Any]) -> list[float] | None:
+    """The column as finite floats, None where it has anything else."""
+    kinds = set(map(type, column))
+    if kinds != _FLOATS:
+        if not kinds <= _NUMBERS:
+            return None
+        try:
+            column = list(map(float, column))
+        except OverflowError:
+            return None
+    total: float = sum(column)
+    return column if total - total == 0.0 else None
+
+
+def _others(
+    place: str, name: str, convert: Callable[[Any], Any], stand_in: Any, events: Sequence[Event],
+    resource: Resource,
+) -> list[Any] | None:  # fmt: skip
+    """The column of what is no plain number among the values; None where some have it and others do not."""
+    if place == "event":
+        given = [getattr(event, name) for event in events]
+    elif place == "value":
+        given = [event.values.get(name) for event in events]
+    else:
+        given = [raw(place, name, events[0], resource, NO_GROUPS)] * len(events)
+    column = [convert(value) for value in given]
+    if convert is as_float and None not in column:
+        return _floats(column)
+    if all(value is None for value in column):
+        return None if stand_in is ABSENT else [stand_in] * len(column)
+    return None if None in column else column
+
+
+def _extremes(column: list[Any]) -> tuple[Any, Any]:
+    first = column[0]
+    if isinstance(first, bool):
+        return all(column), any(column)
+    if not isinstance(first, float):
+        return None, None
+    return (min(column), max(column)) if first == first else (math.inf, -math.inf)
 
 
 def taker(places: Sequence[Any]) -> Callable[[Any], Sequence[Any]]:

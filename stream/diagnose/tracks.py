@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, NamedTuple
 
 from stream.diagnose.plans import Plan
+from stream.diagnose.screens import Screen
 from stream.diagnose.series import Series
 from stream.diagnose.sheets import Pick, Sheet, taker
 from stream.diagnose.unknown import UNKNOWN, Sources, constants, known
@@ -24,6 +25,7 @@ class Stop(NamedTuple):
 
     ``pick`` takes its slots from the sheet. ``timed`` are the windows that forget by time; ``appends`` those
     that keep what stands at a place of the sheet, ``pushes`` those that get what ``computed`` gives.
+    ``places``: where its slots stand on the sheet.
     """
 
     series: Series
@@ -36,6 +38,8 @@ class Stop(NamedTuple):
     appends: Sequence[tuple[Callable[[float], None], int]]
     pushes: Sequence[Callable[[int, float], None]]
     computed: Sources
+    places: Sequence[int]
+    screen: Screen
 
 
 class Track:
@@ -84,9 +88,12 @@ class Track:
         if _learns(program.computed, ahead):
             own = zip(plan.own, series.own, strict=True)
             pushes = [window.push for index, window in own if program.windows[index].slot is None]
+        plan.screen = plan.screen or Screen(program)
+        places = tuple(map(self.sheet.place, program.slots))
         return Stop(
-            series, pick, where, program.when, windows, timed, plan.alone, appends, pushes, program.computed
-        )
+            series, pick, where, program.when, windows, timed, plan.alone, appends, pushes, program.computed,
+            places, plan.screen,
+        )  # fmt: skip
 
     def _appends(
         self, plan: Plan, series: Series, ahead: Sequence[Any]

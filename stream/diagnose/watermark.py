@@ -81,6 +81,15 @@ class Watermark:
         return len(self._heard) <= 1 and self._all_here()
 
     @property
+    def several(self) -> bool:
+        """Whether more than one source was heard."""
+        return len(self._heard) > 1
+
+    def knows(self, source: str) -> bool:
+        """Whether this source was heard, and has not ended."""
+        return source in self._heard and source not in self._ended
+
+    @property
     def expected(self) -> int:
         """How many ranks there are, 0 where nobody knows."""
         return self._world

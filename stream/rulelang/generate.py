@@ -55,6 +55,14 @@ def _method(where: str, index: int, function: str, arguments: tuple[ast.expr, ..
     return ast.Call(ast.Attribute(one, function, ast.Load()), list(arguments), [])
 
 
+def index(tree: ast.expr, of: str) -> int | None:
+    """The number in ``_slots[3]``; None for anything else."""
+    if isinstance(tree, ast.Subscript) and isinstance(tree.value, ast.Name) and tree.value.id == of:
+        place = tree.slice.value if isinstance(tree.slice, ast.Constant) else None
+        return place if isinstance(place, int) else None
+    return None
+
+
 def reachable() -> frozenset[str]:
     """Every global name that generated code can reach."""
     return frozenset(_GLOBALS) - {"__builtins__"}
@@ -81,6 +89,10 @@ class Code:
         names = {name for body in bodies for name in _needed(self._lets, body)}
         result = ast.Return(ast.Tuple(list(bodies), ast.Load()))
         return self._add([SLOTS, WINDOWS], [*_assignments(self._lets, names), result])
+
+    def of_values(self, many: int, body: ast.expr) -> str:
+        """A function of so many values, which stand in ``body`` as _value_0, _value_1 and so on."""
+        return self._add([f"_value_{number}" for number in range(many)], [ast.Return(body)])
 
     def condition(self, tree: ast.expr) -> str:
         """A function of slots, windows and peers giving the truth of ``tree``.

@@ -24,7 +24,7 @@ def read_always(tree: ast.expr, lets: Mapping[str, ast.expr]) -> set[str]:
     waiting, found = [tree], set[str]()
     while waiting:
         for node in _certain(waiting.pop()):
-            name = _let(node)
+            name = let(node)
             if name is not None and name not in found:
                 found.add(name)
                 waiting.append(lets[name])
@@ -63,7 +63,7 @@ class Expander:
         self._room -= 1
         if self._room < 0:
             raise TooLargeError
-        name = _let(node)
+        name = let(node)
         if name is not None and name not in ready:
             return self._once(name, ready)
         fields = {field: self._field(value, ready) for field, value in ast.iter_fields(node)}
@@ -83,7 +83,8 @@ class Expander:
         return ast.IfExp(known, ast.Name(variable, ast.Load()), computed)
 
 
-def _let(node: ast.AST) -> str | None:
+def let(node: ast.AST) -> str | None:
+    """The name of the ``let`` that a node reads."""
     if isinstance(node, ast.Name) and node.id.startswith(_PREFIX):
         return node.id[len(_PREFIX) :]
     return None

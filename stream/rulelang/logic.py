@@ -11,7 +11,7 @@ from stream.rulelang.errors import guess
 from stream.rulelang.fields import BEGAN, EVENTS, SHOWN, Field, group
 from stream.rulelang.functions import BOOL, EMA, TIMES
 from stream.rulelang.generate import SLOTS, Code, Lets
-from stream.rulelang.model import LogMatch, PeerSpec, Program, WindowSpec
+from stream.rulelang.model import LogMatch, PeerSpec, Program, Trees, WindowSpec
 from stream.rulelang.params import Overriding
 from stream.rulelang.reader import Reader
 from stream.rulelang.scope import Scope, WindowUse
@@ -156,6 +156,12 @@ def _compile(scope: Scope, lets: Lets, where: Typed | None, when: Typed, clear: 
         peers=tuple(PeerSpec(made[name], use.of) for use, name in peers),
         sources=made[of_own],
         computed=made[of_computed],
+        trees=Trees(
+            where.tree if where else None,
+            when.tree,
+            tuple(lets),
+            {use.index: use.source for use in scope.windows.values() if use.frame is None},
+        ),
     )  # fmt: skip
 
 

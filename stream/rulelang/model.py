@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -62,13 +63,26 @@ class PeerSpec:
 
 
 @dataclass(frozen=True)
+class Trees:
+    """The checked expressions a program was compiled of.
+
+    ``sources``: by the place of a window that the rule's own samples feed, what it is fed with.
+    """
+
+    where: ast.expr | None
+    when: ast.expr
+    lets: tuple[tuple[str, ast.expr], ...]
+    sources: Mapping[int, ast.expr]
+
+
+@dataclass(frozen=True)
 class Program:
     """The compiled part of a rule: functions of what the slots read, of the windows and of the peers.
 
     ``values`` gives the ``let`` values, named by ``names``; ``clear`` is ``clear_when``; ``shown`` maps the
     fields that belong into the evidence to their slots. ``sources`` gives what a sample of the rule brings
     to the windows that its own samples feed: one value for all windows with the same ``source``;
-    ``computed`` only those for windows without a ``slot``.
+    ``computed`` only those for windows without a ``slot``. ``trees``: what all this was compiled of.
     """
 
     slots: tuple[Slot, ...]
@@ -82,6 +96,7 @@ class Program:
     peers: tuple[PeerSpec, ...] = ()
     sources: Callable[[Sequence[Any], Sequence[Any]], tuple[float, ...]] = lambda slots, windows: ()
     computed: Callable[[Sequence[Any], Sequence[Any]], tuple[float, ...]] = lambda slots, windows: ()
+    trees: Trees | None = None
 
 
 @dataclass(frozen=True)

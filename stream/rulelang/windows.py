@@ -30,16 +30,16 @@ class Window:
     """The last values of a tape. Every statistic but ``count``, ``sum`` and ``changes`` of none is NaN."""
 
     __slots__ = (
-        "_average", "_changes", "_full", "_highest", "_keep", "_lowest", "_sorted", "_sums", "_trend",
-        "_values", "tape",
+        "_average", "_changes", "_full", "_highest", "_lowest", "_sorted", "_sums", "_trend",
+        "_values", "keep", "tape",
     )  # fmt: skip
 
     def __init__(self, spec: WindowSpec, tape: Tape, index: int = 0) -> None:
         """The window of this spec, the one with this index among those of the tape."""
         self.tape = tape
         self._values = tape.values
-        self._keep = spec.last or MAX_SAMPLES
-        self._full = float(self._keep)
+        self.keep = spec.last or MAX_SAMPLES
+        self._full = float(self.keep)
         self._average = tape.averages[index]
         self._sorted: sorted_values.Sorted | None = None
         self._lowest: Extreme | None = None
@@ -67,16 +67,16 @@ class Window:
     def _first(self) -> int:
         """The number of the oldest value in the window."""
         values = self._values
-        return self.tape.base + (len(values) - self._keep if len(values) > self._keep else 0)
+        return self.tape.base + (len(values) - self.keep if len(values) > self.keep else 0)
 
     def count(self) -> float:
         held = len(self._values)
-        return self._full if held >= self._keep else float(held)
+        return self._full if held >= self.keep else float(held)
 
     def first(self) -> float:
         values = self._values
-        if len(values) >= self._keep:
-            return values[-self._keep]
+        if len(values) >= self.keep:
+            return values[-self.keep]
         return values[0] if values else math.nan
 
     def last(self) -> float:
@@ -143,15 +143,15 @@ class Window:
         return sums
 
     def min(self) -> float:
-        if self._keep <= _FEW:
-            return min(self._values[-self._keep :], default=math.nan) + 0.0
+        if self.keep <= _FEW:
+            return min(self._values[-self.keep :], default=math.nan) + 0.0
         if self._lowest is None:
             self._lowest = Extreme(min)
         return self._extreme(self._lowest)
 
     def max(self) -> float:
-        if self._keep <= _FEW:
-            return max(self._values[-self._keep :], default=math.nan) + 0.0
+        if self.keep <= _FEW:
+            return max(self._values[-self.keep :], default=math.nan) + 0.0
         if self._highest is None:
             self._highest = Extreme(max)
         return self._extreme(self._highest)
@@ -160,7 +160,7 @@ class Window:
         base, values = self.tape.base, self._values
         return extreme.of(values, base, self._first(), base + len(values))
 
-    def _ordered(self) -> list[float]:
+    def ordered(self) -> list[float]:
         values, base, begin = self._values, self.tape.base, self._first()
         end = base + len(values)
         order = self._sorted
@@ -171,13 +171,13 @@ class Window:
         return order.sync(values, base, begin, end)
 
     def median(self) -> float:
-        return sorted_values.median(self._ordered())
+        return sorted_values.median(self.ordered())
 
     def mad(self) -> float:
-        return sorted_values.mad(self._ordered())
+        return sorted_values.mad(self.ordered())
 
     def quantile(self, share: float) -> float:
-        return sorted_values.quantile(self._ordered(), share)
+        return sorted_values.quantile(self.ordered(), share)
 
 
 class Span(Window):

@@ -1,0 +1,103 @@
+"""Stretches: events of one kind from one emitter, one right after the other, judged rule by rule.
+
+Most rules are calm over most stretches, which their screens see without looking at each sample; those rules
+learn the whole stretch at once and say nothing. The others are judged sample by sample, in the order of
+events and rules, so that what comes out is what judging each event by each rule gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from stream.diagnose.screens import View
+from stream.diagnose.tracks import Stop, Track
+from stream.events import Event, Resource
+from stream.rulelang.bounds import Case
+
+SHORTEST: Final = 6
+"""Fewer events are not worth a screen."""
+LONGEST: Final = 128
+"""The bounds of more samples are too wide to tell much."""
+_SMALL: Final = 16
+"""Where a screen is unsure it looks at so many at a time."""
+
+One = Callable[[Event, Sequence[Stop], Sequence[Any]], None]
+"""Judges one event by these stops, given what their slots read; without stops only what is not a rule's."""
+
+
+class Rest(Protocol):
+    """What events bring about besides the judgement of samples."""
+
+    def before(self, event: Event) -> None:
+        """An event is about to be judged."""
+        ...
+
+    def after(self, event: Event) -> None:
+        """An event was judged."""
+        ...
+
+    def calm(self, events: Sequence[Event]) -> bool:
+        """Events of which no rule says anything; False, and nothing done, where each has to be told alone."""
+        ...
+
+
+class Stretch:
+    """``events`` of a track; ``columns`` is what its sheet reads of them."""
+
+    def __init__(self, track: Track, events: Sequence[Event], columns: Sequence[list[Any]]) -> None:
+        self._track = track
+        self._events = events
+        self._columns = columns
+
+    def judge(self, one: One, fast: Callable[[Sequence[Event]], None]) -> None:
+        """Go through the events in order. ``fast`` takes those over which every rule is calm."""
+        size = len(self._events)
+        for begin in range(0, size, LONGEST):
+            self._part(begin, min(begin + LONGEST, size), self._track.stops, one, fast)
+
+    def _part(
+        self, begin: int, end: int, stops: Sequence[Stop], one: One, fast: Callable[[Sequence[Event]], None]
+    ) -> None:
+        unsure = self._screened(begin, end, stops)
+        if not unsure:
+            fast(self._events[begin:end])
+        elif end - begin > _SMALL:
+            for first in range(begin, end, _SMALL):
+                self._part(first, min(first + _SMALL, end), unsure, one, fast)
+        else:
+            columns = [column[begin:end] for column in self._columns]
+            for event, row in zip(self._events[begin:end], zip(*columns, strict=True), strict=True):
+                one(event, unsure, row)
+
+    def _screened(self, begin: int, end: int, stops: Sequence[Stop]) -> list[Stop]:
+        """The rules that have to look at each sample; the others have learnt these."""
+        columns = [column[begin:end] for column in self._columns]
+        low, high = self._track.sheet.extremes(columns)
+        size = end - begin
+        unsure = []
+        for stop in stops:
+            series, screen = stop.series, stop.screen
+            if not screen.usable or series.first is not None:
+                unsure.append(stop)
+                continue
+            places = stop.places
+            case = Case(places, low, high, series.windows, size - 1)
+            view = screen.view(case)
+            if view is View.UNSURE:
+                unsure.append(stop)
+            elif view is View.CALM:
+                screen.learn(case, series.windows, _columns(columns, places), size)
+        return unsure
+
+
+def _columns(columns: Sequence[list[Any]], places: Sequence[int]) -> Callable[[int], list[Any]]:
+    return lambda slot: columns[places[slot]]
+
+
+def stretch(track: Track, events: Sequence[Event], resource: Resource) -> Stretch | None:
+    """These events as a stretch, None where they have to be judged one by one."""
+    if not track.plain:
+        return None
+    columns = track.sheet.columns(events, resource)
+    return None if columns is None else Stretch(track, events, columns)

@@ -1,0 +1,194 @@
+"""What a stretch of calm samples brings to a rule's windows, computed for all samples together.
+
+A source that looks at slots only, or at no more of windows than their newest value, how many they hold or
+their exponential average, is computed for all samples at once: what it looks at is known for each of them
+as soon as the values of the inner windows are. Any other is left to be computed in turn.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from stream.rulelang.averages import Smooth
+from stream.rulelang.bounds import Bounds, Case, Fixed
+from stream.rulelang.functions import TIMES
+from stream.rulelang.generate import SLOTS, WINDOWS, Code, index
+from stream.rulelang.lazy import MOST_NODES, TooLargeError, let
+from stream.rulelang.model import Program
+from stream.rulelang.windows import Window, shared
+
+_KNOWN: Final = frozenset({"last", "count", "ema"})
+
+Look = tuple[str, int]
+"""A slot, or a statistic of a window, by name and place."""
+Columns = Callable[[int], Sequence[Any]]
+"""The values of a slot over a stretch."""
+
+
+class Source:
+    """What the windows of one tape are fed with. ``place``: the first of them."""
+
+    def __init__(self, place: int, slot: int | None, fixed: Fixed | None) -> None:
+        self.place = place
+        self.slot = slot
+        self.fixed = fixed
+        self.looks: list[Look] = []
+        self.compute: Callable[..., float] = float
+        self.asked: set[Look] = set()
+
+
+class Learner:
+    """Of one rule. ``whole``: all its sources can be computed for a stretch at once."""
+
+    def __init__(self, program: Program, bounds: Bounds) -> None:
+        trees = program.trees
+        self.whole = trees is not None
+        self._sources: list[Source] = []
+        self._tape_of: dict[int, Source] = {}
+        code = Code()
+        names: dict[str, Source] = {}
+        for place, group in shared(program.windows).items() if trees is not None else ():
+            spec = program.windows[place]
+            if spec.event is not None or trees is None:
+                continue
+            self.whole &= not any(TIMES in program.windows[member].needs for member in group)
+            source = Source(place, spec.slot, bounds.fixed(trees.sources[place]))
+            for member in group:
+                self._tape_of[member] = source
+            self._sources.append(source)
+            if source.slot is None:
+                names[self._compile(code, source, trees.sources[place], dict(trees.lets))] = source
+        if self.whole:
+            made = code.build()
+            for name, source in names.items():
+                source.compute = made[name]
+
+    def _compile(self, code: Code, source: Source, tree: ast.expr, lets: Mapping[str, ast.expr]) -> str:
+        flat = _Flat(lets)
+        try:
+            body = flat.visit(tree)
+        except TooLargeError:
+            self.whole, flat.looks, body = False, {}, ast.Constant(0.0)
+        source.looks = list(flat.looks)
+        for look in source.looks:
+            name, place = look
+            if name == SLOTS:
+                continue
+            inner = self._tape_of.get(place)
+            if inner is None or name not in _KNOWN or inner is source:
+                self.whole = False
+            else:
+                inner.asked.add(look)
+        return code.of_values(len(source.looks), body)
+
+    def learn(self, case: Case, windows: Sequence[Window], columns: Columns, size: int) -> None:
+        """Push what a stretch of so many calm samples brings; for a rule that is ``whole``."""
+        seen: dict[Look, Sequence[Any]] = {}
+        pushed = []
+        for source in self._sources:
+            values = self._values(source, case, columns, seen, size)
+            finite = _finite(values)
+            for look in source.asked:
+                seen[look] = _before(look[0], windows[look[1]], values, len(finite) == size)
+            pushed.append((windows[source.place].tape, finite))
+        for tape, finite in pushed:
+            tape.extend(finite)
+
+    def _values(
+        self, source: Source, case: Case, columns: Columns, seen: Mapping[Look, Sequence[Any]], size: int
+    ) -> Sequence[float]:
+        if source.slot is not None:
+            return columns(source.slot)
+        fixed = source.fixed(case) if source.fixed is not None else None
+        if fixed is not None:
+            return [fixed] * size
+        looks = [columns(place) if name == SLOTS else seen[name, place] for name, place in source.looks]
+        return list(map(source.compute, *looks)) if looks else [source.compute()] * size
+
+
+def _finite(values: Sequence[float]) -> Sequence[float]:
+    """Those that enter a window."""
+    total: float = sum(values)
+    return values if total - total == 0.0 else [value for value in values if value - value == 0.0]
+
+
+def _before(name: str, window: Window, values: Sequence[float], whole: bool) -> Sequence[float]:
+    """What the window says before each of these values is pushed to it; ``whole``: all are finite."""
+    if name == "ema":
+        return _averages(window, values)
+    if name == "count":
+        return _counts(window, values)
+    newest = window.last()
+    if whole:
+        return [newest, *values[:-1]]
+    found = []
+    for value in values:
+        found.append(newest)
+        if value - value == 0.0:
+            newest = value
+    return found
+
+
+def _counts(window: Window, values: Sequence[float]) -> list[float]:
+    held, keep, found = window.count(), float(window.keep), []
+    for value in values:
+        found.append(held)
+        if value - value == 0.0 and held < keep:
+            held += 1.0
+    return found
+
+
+def _averages(window: Window, values: Sequence[float]) -> list[float]:
+    average, found = Smooth(window.keep), []
+    average.value = window.ema()
+    for value in values:
+        found.append(average.value)
+        if value - value == 0.0:
+            average.push(0, value)
+    return found
+
+
+class _Flat(ast.NodeTransformer):
+    """A copy of an expression, lets put in their places, every look at a slot or a window an argument."""
+
+    def __init__(self, lets: Mapping[str, ast.expr]) -> None:
+        self._lets = lets
+        self._room = MOST_NODES
+        self.looks: dict[Look, int] = {}
+
+    def visit(self, node: ast.AST) -> Any:
+        """The copy of a node. Raises TooLargeError."""
+        self._room -= 1
+        if self._room < 0:
+            raise TooLargeError
+        return super().visit(node)
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        name = let(node)
+        return node if name is None else self.visit(self._lets[name])
+
+    def visit_Subscript(self, node: ast.Subscript) -> Any:
+        place = index(node, SLOTS)
+        return node if place is None else self._argument((SLOTS, place))
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        if isinstance(node.func, ast.Attribute):
+            place = index(node.func.value, WINDOWS)
+            name = node.func.attr if not node.args else ""
+            return self._argument((name, -1 if place is None else place))
+        return ast.Call(node.func, [self.visit(one) for one in node.args], [])
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """A changed copy: the checked tree belongs to the rule."""
+        fields = {name: self._copied(value) for name, value in ast.iter_fields(node)}
+        return type(node)(**fields)
+
+    def _copied(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._copied(one) for one in value]
+        return self.visit(value) if isinstance(value, ast.AST) else value
+
+    def _argument(self, look: Look) -> ast.expr:
+        return ast.Name(f"_value_{self.looks.setdefault(look, len(self.looks))}", ast.Load())
