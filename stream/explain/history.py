@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from emitter.vocabulary import events
-from emitter.vocabulary.attributes import EPOCH, PHASE, SEQ, STEP
+from emitter.vocabulary.attributes import PHASE
 from stream.explain.errors import NoRunError
-from stream.offline.numbers import value_of
+from stream.explain.stored import epoch_of, point_of, step_of, values_of
 from stream.offline.points import Point
 from stream.rulelang.model import Rule, RuleSet
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PAGE: Final = 50_000
 """Rows asked for at once."""
+_PLAIN: Final = ("gauge", "sum")
+"""Kinds of metrics whose points are one value; without it they are none."""
 _DEVICE: Final = "hw.id"
 _NONE: Final = -1
 _LOOK_UP: Final = """
@@ -107,38 +109,40 @@ class History:
             f" ORDER BY Timestamp, emitter, seq LIMIT {self._page}"
         )
         for row in self._rows(query, 0, names=names):
-            attributes: Mapping[str, str] = row[10]
-            step = value_of(attributes.get(STEP))
-            values = {
-                name: value_of(text) for name, text in attributes.items() if name not in (SEQ, STEP, EPOCH)
-            }
-            number = int(step) if isinstance(step, (int, float)) else _NONE
-            point = _point(row[7], row, number, values)
+            point = _told(row, row[10])
             point.severity, point.body = row[8], row[9]
             yield point
 
     def _spans(self, names: list[str]) -> Iterator[Point]:
+        """Spans in the order in which they ended: before that nobody could know of them."""
         query = (
-            "SELECT toUnixTimestamp64Nano(Timestamp) AS at, attempt, rank, node, role, emitter, SpanId,"
-            " SpanName, Duration, StatusCode, SpanAttributes FROM otel_traces"
-            " WHERE run = {run:String} AND SpanName IN {names:Array(String)}"
-            " AND Timestamp >= fromUnixTimestamp64Nano({since:Int64})"
-            f" ORDER BY Timestamp, emitter, SpanId LIMIT {self._page}"
+            "SELECT toInt64(toUnixTimestamp64Nano(Timestamp) + Duration) AS at, attempt, rank, node, role,"
+            " emitter, SpanId, SpanName, Duration, StatusCode, SpanAttributes, StatusMessage FROM otel_traces"
+            " WHERE run = {run:String} AND SpanName IN {names:Array(String)} AND at >= {since:Int64}"
+            f" ORDER BY at, emitter, SpanId LIMIT {self._page}"
         )
         for row in self._rows(query, 0, names=names):
-            values: dict[str, Any] = {name: value_of(text) for name, text in row[10].items()}
-            point = _point(row[7], row, _NONE, {**values, "duration": row[8] / 1e9})
-            point.status = {"Ok": "ok", "Error": "error"}.get(row[9])
+            point = _told(row, row[10])
+            point.time, point.end = row[0] - row[8], row[0]
+            point.values["duration"] = row[8] / 1e9
+            point.status, point.body = row[9].lower(), row[11] or None
             yield point
 
     def _metrics(self) -> Iterator[Point]:
-        query = f"SELECT {_WHO}, name, value, attributes"
-        for row in self._rows(
-            query + _PAGED.format(table="train_metrics", then=", name", page=self._page), 0
-        ):
-            if row[8] is None:
+        query = (
+            f"SELECT {_WHO}, name, value, attributes, flags, kind, count, sum, min, max, quantiles,"
+            " quantile_values"
+        )
+        paged = _PAGED.format(
+            table="train_metrics", then=", name, mapKeys(attributes), mapValues(attributes)", page=self._page
+        )
+        for row in self._rows(query + paged, 0):
+            value, attributes, flags, kind = row[8:12]
+            if flags & 1 or (value is None and kind in _PLAIN):
                 continue
-            point = _point(events.METRIC, row, _NONE, {**row[9], "value": row[8]})
+            distribution = dict(zip(("count", "sum", "min", "max"), row[12:16], strict=True))
+            quantiles = zip(row[16], row[17], strict=True)
+            point = _point(events.METRIC, row, _NONE, point_of(attributes, value, distribution, quantiles))
             point.metric = row[7]
             yield point
 
@@ -184,6 +188,14 @@ def _point(event: str, row: Row, step: int, values: dict[str, Any]) -> Point:
     point.attempt, point.rank = attempt, rank if rank != _NONE else None
     point.node, point.role = node or None, role or None
     point.order = (attempt, at)
+    return point
+
+
+def _told(row: Row, attributes: Mapping[str, str]) -> Point:
+    """A record with attributes as texts; ``row[7]`` names its event."""
+    step = step_of(attributes)
+    point = _point(row[7], row, _NONE if step is None else step, values_of(row[7], attributes))
+    point.epoch = epoch_of(attributes)
     return point
 
 

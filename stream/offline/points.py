@@ -12,10 +12,11 @@ from stream.events import Value
 
 
 class Point(msgspec.Struct):
-    """One event of a file. ``time`` is in Unix nanoseconds, ``line`` counts from 1 (0: no lines there).
+    """One event of a file. ``line`` counts from 1 (0: no lines there).
 
-    ``clock`` tells apart the counters a text log counts steps by: only the same one can go back. ``file``
-    and ``order`` (where it comes among the points of its run) are known when all its files are.
+    ``time`` is in Unix nanoseconds; of a span whose ``end`` is known, when it began. ``clock`` tells apart
+    the counters a text log counts steps by: only the same one can go back. ``file`` and ``order`` (where it
+    comes among the points of its run) are known when all its files are.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Point(msgspec.Struct):
     step: int | None = None
     epoch: float | None = None
     time: int | None = None
+    end: int | None = None
     rank: int | None = None
     run: str | None = None
     attempt: int | None = None

@@ -177,7 +177,7 @@ class Replay:
         time = point.time if self.timed and point.time is not None else self._next_time(point)
         return Event(
             point.name, time, index, None, point.step, point.epoch, point.severity, point.body, values,
-            status=point.status, metric=point.metric,
+            end=point.end, status=point.status, metric=point.metric,
         )  # fmt: skip
 
     def _next_time(self, point: Point) -> int:

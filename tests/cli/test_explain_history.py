@@ -11,60 +11,24 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from emitter.vocabulary import topics
 from stream import cli, history
 from stream.cli.options import ERROR
+from stream.events import Event
 from stream.explain.errors import NoRunError
 from stream.explain.history import History, find_run
 from stream.history.migrate import migrate
+from stream.offline.points import Point
+from stream.otlp.events import events_from_metrics, events_from_spans
+from stream.otlp.parse import parse_metrics, parse_spans
 from stream.rulelang import load_text
 from stream.sink.collect import collect
 from stream.sink.recent import Recent
 from stream.sink.writer import Writer
-from tests.cli.test_explain import PACK
-from tests.stream.sink.build import RESOURCE, T0, logs, record
+from tests.cli.explained import RULES, of_logs, of_metrics, of_spans
+from tests.stream.sink.build import record
 
 pytestmark = pytest.mark.slow
-
-SECOND = 10**9
-EXTRA = """\
-  - id: silent
-    category: unreachable
-    summary: "s"
-    absent: {of: train.heartbeat, for: 30s}
-  - id: hot
-    category: gpu_throttle
-    summary: "s"
-    on: train.resource
-    when: hw.gpu.temperature > 90
-  - id: worse
-    category: overfitting
-    summary: "s"
-    on: train.eval
-    when: eval_loss > 5
-"""
-
-
-def _record(
-    event: str, second: int, values: dict[str, object], step: int | None = None, body: str | None = None
-) -> dict[str, Any]:
-    attributes = {"train.seq": second, **({"train.step": step} if step is not None else {}), **values}
-    return {"event": event, "time": T0 + second * SECOND, "body": body, "attributes": attributes}
-
-
-def _sent() -> list[dict[str, Any]]:
-    """A run of 30 steps with an explosion, one eval, a heartbeat, a hot GPU and an out-of-memory line."""
-    norms = [1.0] * 20 + [30.0, 30.0] + [1.0] * 8
-    return [
-        *(
-            _record("train.step", step, {"loss": 1.0, "grad_norm": norm, "train.epoch": 0.5}, step)
-            for step, norm in enumerate(norms)
-        ),
-        _record("train.eval", 30, {"eval_loss": 9.0}, 29),
-        _record("train.heartbeat", 31, {"train.phase": "train", "progress.age": 1.5}, 29),
-        _record("train.resource", 32, {"hw.id": "gpu-0", "hw.gpu.temperature": 95.0}),
-        _record("train.log", 33, {}, body="CUDA out of memory"),
-        _record("train.log", 300, {}, body="still here, but silent"),
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +37,13 @@ def stored(clickhouse_url: str) -> Iterator[str]:
     name = f"explain_{uuid.uuid4().hex[:12]}"
     url = f"{clickhouse_url}/{name}"
     migrate(url)
-    request = logs(*_sent(), resource={**RESOURCE, "train.run.id": "run-7", "train.run.name": "gpt-small"})
     writer = Writer(url)
-    for table, rows in collect([record(request)], Recent()).arrow().items():
+    sent = [
+        record(of_logs(), topics.OTLP_LOGS, 7),
+        record(of_spans(), topics.OTLP_SPANS, 8),
+        record(of_metrics(), topics.OTLP_METRICS, 9),
+    ]
+    for table, rows in collect(sent, Recent()).arrow().items():
         writer.insert(table, rows, f"explain {table}")
     yield url
     with history.connect(clickhouse_url) as client:
@@ -86,7 +54,7 @@ def stored(clickhouse_url: str) -> Iterator[str]:
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The rules of these tests."""
     path = tmp_path_factory.mktemp("rules") / "why.yaml"
-    path.write_text(PACK + EXTRA)
+    path.write_text(RULES)
     return path
 
 
@@ -116,6 +84,49 @@ def test_a_run_is_found_by_id_or_name(stored: str, pack: Path, run: str) -> None
 def test_every_kind_of_event_is_rebuilt(stored: str, pack: Path, rule: str, outcome: str) -> None:
     """Evals, resources, log lines and heartbeats."""
     assert outcome in _answer(stored, pack, "run-7", rule)["outcomes"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "outcomes"),
+    [
+        ("save-failed", {"no match": 1, "firing": 1}),
+        ("save-slow", {"no match": 1, "firing": 1}),
+        ("save-unverified", {"firing": 1}),
+        ("save-stuck", {"no match": 1}),
+        ("room", {"no match": 2, "pending": 1, "firing": 1, "missing": 2}),
+    ],
+)
+def test_spans_and_metrics_are_rebuilt(stored: str, pack: Path, rule: str, outcomes: dict[str, int]) -> None:
+    """In the order in which spans ended, by the attributes of points; texts stay texts."""
+    assert _answer(stored, pack, "run-7", rule)["outcomes"] == outcomes
+
+
+def test_a_span_says_what_it_was(stored: str, pack: Path) -> None:
+    """Its path, which looks like a number, and what its status said."""
+    (fired,) = _answer(stored, pack, "run-7", "save-failed")["firings"]
+
+    assert (fired["summary"], fired["step"]) == ("007: full", 20)
+
+
+def test_history_gives_what_the_engine_was_sent(stored: str, pack: Path) -> None:
+    """Spans and points of metrics are the same events as those that ingest makes of the same bytes."""
+    rules = load_text(pack.read_text(), pack)
+    runs = [*events_from_spans(parse_spans(of_spans())), *events_from_metrics(parse_metrics(of_metrics()))]
+    sent = {_plain(event) for run in runs for event in run.events}
+    with history.connect(stored) as client:
+        rebuilt = {
+            _plain(point) for point in History(client, "run-7", rules, page=3)
+            if point.name == "metric" or point.name in ("checkpoint.save", "checkpoint.verify")
+        }  # fmt: skip
+
+    assert rebuilt == sent
+
+
+def _plain(one: Event | Point) -> tuple[object, ...]:
+    return (
+        one.name, one.time, one.end, one.step, one.epoch, one.body, one.status, one.metric,
+        tuple(sorted(one.values.items())),
+    )  # fmt: skip
 
 
 def test_pages_give_what_one_query_gives(stored: str, pack: Path) -> None:

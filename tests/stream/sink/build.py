@@ -7,7 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from emitter.vocabulary import topics
 from stream.sink.collect import collect
@@ -53,6 +57,28 @@ def logs(*records: Mapping[str, Any], resource: Mapping[str, object] = RESOURCE)
         put(log.attributes, attributes)
         if body is not None:
             log.body.string_value = body
+    return request.SerializeToString()
+
+
+def spans(*given: Span, resource: Mapping[str, object] = RESOURCE) -> bytes:
+    """A request of these spans."""
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    put(group.resource.attributes, resource)
+    scope = group.scope_spans.add()
+    scope.scope.name, scope.scope.version = "emitter", "1"
+    scope.spans.extend(given)
+    return request.SerializeToString()
+
+
+def points(*given: Metric, resource: Mapping[str, object] = RESOURCE) -> bytes:
+    """A request of these metrics."""
+    request = ExportMetricsServiceRequest()
+    group = request.resource_metrics.add()
+    put(group.resource.attributes, resource)
+    scope = group.scope_metrics.add()
+    scope.scope.name = "meter"
+    scope.metrics.extend(given)
     return request.SerializeToString()
 
 

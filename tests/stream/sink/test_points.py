@@ -5,23 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, Metric
 
 from emitter.vocabulary import topics
-from tests.stream.sink.build import RESOURCE, T0, listed, put, record, rows_of
+from tests.stream.sink.build import T0, listed, points, put, record, rows_of
 
 CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 
 
 def stored(*metrics: Metric) -> list[dict[str, Any]]:
-    request = ExportMetricsServiceRequest()
-    group = request.resource_metrics.add()
-    put(group.resource.attributes, RESOURCE)
-    scope = group.scope_metrics.add()
-    scope.scope.name = "meter"
-    scope.metrics.extend(metrics)
-    content = rows_of(record(request.SerializeToString(), topics.OTLP_METRICS)).arrow()
+    content = rows_of(record(points(*metrics), topics.OTLP_METRICS)).arrow()
     return listed(content["train_metrics"]) if content else []
 
 

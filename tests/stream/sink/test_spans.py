@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from emitter.vocabulary import topics
 from stream.sink.collect import collect
 from stream.sink.recent import Recent
-from tests.stream.sink.build import RESOURCE, T0, listed, put, record, rows_of
-
-
-def spans(*given: Span, resource: Mapping[str, object] = RESOURCE) -> bytes:
-    request = ExportTraceServiceRequest()
-    group = request.resource_spans.add()
-    put(group.resource.attributes, resource)
-    scope = group.scope_spans.add()
-    scope.scope.name, scope.scope.version = "emitter", "1"
-    scope.spans.extend(given)
-    return request.SerializeToString()
+from tests.stream.sink.build import RESOURCE, T0, listed, put, record, rows_of, spans
 
 
 def save(span_id: bytes = b"\x02" * 8, start: int = T0, end: int = T0 + 1_500) -> Span:
