@@ -9,31 +9,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from emitter.vocabulary.gpu_metrics import GPU, TORCH
+from emitter.vocabulary.host_metrics import HOST
 from emitter.vocabulary.metric import Metric
 from emitter.vocabulary.rl_metrics import REINFORCEMENT
 from emitter.vocabulary.training_metrics import TRAINING
 
 __all__ = ["ALIASES", "BY_NAME", "METRICS", "Metric", "canonical", "canonical_values"]
 
-_R = "train.resource"
-
-_RESOURCES: Final = (
-    Metric("system.cpu.utilization", "1", _R, "Share of all CPU time in use on the host (0 to 1)"),
-    Metric("system.memory.usage", "By", _R, "Memory in use on the host"),
-    Metric("system.memory.utilization", "1", _R, "Share of the host's memory in use (0 to 1)"),
-    Metric("system.filesystem.free", "By", _R, "Free bytes where the trainer runs"),
-    Metric("system.disk.io.read", "By/s", _R, "Bytes read from disks per second"),
-    Metric("system.disk.io.write", "By/s", _R, "Bytes written to disks per second"),
-    Metric("system.network.io.receive", "By/s", _R, "Bytes received per second"),
-    Metric("system.network.io.transmit", "By/s", _R, "Bytes sent per second"),
-    Metric("system.shm.free", "By", _R, "Free bytes of /dev/shm, which DataLoader workers use"),
-    Metric("process.cpu.utilization", "1", _R, "CPU use of the trainer process, 1 = one core"),
-    Metric("process.memory.usage", "By", _R, "Resident memory of the trainer process"),
-    Metric("process.open_file_descriptors", "{fd}", _R, "Open file descriptors of the trainer process"),
-    Metric("process.threads", "{thread}", _R, "Threads of the trainer process"),
-)
-
-METRICS: Final = (*TRAINING, *REINFORCEMENT, *_RESOURCES, *GPU, *TORCH)
+METRICS: Final = (*TRAINING, *REINFORCEMENT, *HOST, *GPU, *TORCH)
 BY_NAME: Final[Mapping[str, Metric]] = {metric.name: metric for metric in METRICS}
 ALIASES: Final[Mapping[str, str]] = {alias: metric.name for metric in METRICS for alias in metric.aliases}
 
