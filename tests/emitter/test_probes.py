@@ -1,9 +1,8 @@
-"""Resource samples of the real host, and of GPUs through a small NVML of our own, compiled here."""
+"""Samples of GPUs through a small NVML of our own, compiled here."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import subprocess
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from emitter.probes.resource import ResourceProbe
 from emitter.vocabulary.metrics import BY_NAME
 
 NVML = r"""
@@ -88,24 +86,3 @@ def test_no_driver_is_silently_off(tmp_path: Path) -> None:
 
     assert samples == [[], []]
     assert log.splitlines() == ["DEBUG emitter no NVIDIA GPUs are sampled: NVML Shared Library Not Found"]
-
-
-def test_host_and_process_are_sampled() -> None:
-    """Known names, finite numbers, shares between 0 and 1; rates from the second sample on."""
-    now = iter([1.0, 3.0])
-    probe = ResourceProbe(lambda: next(now))
-    first, second = probe.sample(), probe.sample()
-
-    assert set(first) <= set(second) <= set(BY_NAME)
-    assert "system.network.io.receive" in set(second) - set(first)
-    assert all(math.isfinite(value) and value >= 0 for value in second.values())
-    assert 0 < second["system.memory.utilization"] < 1
-    assert second["process.memory.usage"] > 1_000_000
-
-
-def test_other_ranks_of_a_node_sample_their_process_only() -> None:
-    """One process per node speaks for the host."""
-    found = ResourceProbe(host=False).sample()
-
-    assert found
-    assert {name.partition(".")[0] for name in found} == {"process"}
