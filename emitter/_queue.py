@@ -15,6 +15,7 @@ NO_ENDPOINT: Final = "no_endpoint"
 REFUSED: Final = "refused"
 UNDELIVERED: Final = "undelivered"
 BAD_VALUE: Final = "bad_value"
+CUT: Final = "cut"
 
 RESERVE: Final = 1024
 """Room above the limit that only rare records (lifecycle, exceptions, heartbeats) may use."""

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from emitter import _quiet
 from emitter._clock import Clock
 from emitter._guard import guard, logger
 from emitter._line import Line
-from emitter._queue import BAD_VALUE, NO_ENDPOINT, REFUSED, UNDELIVERED, Queue
-from emitter._records import LOGS, TRACES, Exporter, Fate, Item, Log, Outcome, Payload
+from emitter._packer import Packer
+from emitter._queue import NO_ENDPOINT, REFUSED, UNDELIVERED, Queue
+from emitter._records import LOGS, TRACES, Exporter, Fate, Outcome, Payload
 from emitter._settings import Settings
-from emitter._values import Attribute, clip, flatten, scalar
-from emitter.otlp import encoder as otlp
 from emitter.otlp.encoder import Encoder
-from emitter.vocabulary import attributes, events
-
-BODY_LIMIT = 32768
-BATCH_TEXT_LIMIT = 262144
-"""Characters of bodies in one batch, so that a request stays far below a Kafka message's limit."""
+from emitter.vocabulary import events
 
 REPORT_EVERY_S = 10.0
 
@@ -38,7 +32,8 @@ class Sender:
         pulse: Callable[[], None],
     ) -> None:
         self._queue, self._exporter, self._clock, self._settings = queue, exporter, clock, settings
-        self._encoder, self._pulse = encoder, pulse
+        self._pulse = pulse
+        self._packer = Packer(queue, encoder, clock, settings.batch_size)
         self._line = Line(exporter.target if exporter else "")
         self._held: dict[str, Payload] = {}
         self._report_at = float("-inf")
@@ -57,7 +52,7 @@ class Sender:
         if self._thread is not None:
             self._thread.join(timeout_s)
         held = sum(payload.records for payload in self._held.values())
-        left = len(self._queue.items) + len(self._queue.spans) + held
+        left = len(self._queue.items) + len(self._queue.spans) + self._packer.left + held
         if left:
             self._queue.lose(UNDELIVERED, left)
             reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self._queue.totals.items()))
@@ -67,12 +62,10 @@ class Sender:
 
     def turn(self) -> None:
         """Send all that waits, unless the line is down and its waiting time is not over."""
-        for signal, waiting, encode in (
-            (LOGS, self._queue.items, self._logs),
-            (TRACES, self._queue.spans, self._spans),
-        ):
-            while (waiting or signal in self._held) and self._once(signal, encode):
-                pass
+        for signal in (LOGS, TRACES):
+            while self._once(signal):
+                if self._thread is not None:
+                    self._pulse()  # a queue that never runs dry must not hold heartbeats back
 
     def _run(self) -> None:
         _quiet.ours()
@@ -93,13 +86,14 @@ class Sender:
         self._report()
         self.turn()
 
-    def _once(self, signal: str, encode: Callable[[], list[bytes]]) -> bool:
+    def _once(self, signal: str) -> bool:
         """Send one payload; True when the next one can follow at once."""
-        if signal not in self._held:
-            self._held[signal] = self._encoder.payload(signal, encode())
+        payload = self._held.get(signal) or self._packer.request(signal)
+        if payload is None:
+            return False
+        self._held[signal] = payload
         if self._now() < self._line.retry_at:
             return False
-        payload = self._held[signal]
         if not self._settle(self._exporter.send(payload) if self._exporter else None, payload.records):
             return False
         del self._held[signal]
@@ -130,39 +124,5 @@ class Sender:
         values = {f"{events.LOST_PREFIX}{reason}": count for reason, count in sorted(lost.items())}
         self._queue.offer(self._clock.monotonic_ns(), events.EMITTER_REPORT, values, rare=True)
 
-    def _logs(self) -> list[bytes]:
-        items, size = self._queue.items, 0
-        batch: list[bytes] = []
-        while items and len(batch) < self._settings.batch_size and size < BATCH_TEXT_LIMIT:
-            batch.append(otlp.log(self._convert(Item(*items.popleft()))))
-            size += len(batch[-1])
-        return batch
-
-    def _spans(self) -> list[bytes]:
-        spans = self._queue.spans
-        return [otlp.span(spans.popleft()) for _ in range(min(len(spans), self._settings.batch_size))]
-
-    def _convert(self, item: Item) -> Log:
-        values, bad = flatten(item.values or {})
-        bad += _place(values, attributes.STEP, item.step, int) + _place(
-            values, attributes.EPOCH, item.epoch, float
-        )
-        values[attributes.SEQ] = item.seq
-        if bad:
-            self._queue.lose(BAD_VALUE, bad)
-        body = None if item.body is None else clip(item.body, BODY_LIMIT)
-        return Log(item.seq, self._clock.unix_ns(item.monotonic_ns), item.name, values, body, item.severity)
-
     def _now(self) -> float:
         return self._clock.monotonic_ns() * 1e-9
-
-
-def _place(values: dict[str, Attribute], name: str, value: Any, kind: type[int] | type[float]) -> int:
-    """Put step or epoch in as a number; 1 where that cannot be."""
-    if value is None:
-        return 0
-    try:
-        values[name] = kind(scalar(value))
-    except Exception:  # noqa: BLE001 - a value's own code may raise anything
-        return 1
-    return 0

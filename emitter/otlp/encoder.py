@@ -28,12 +28,12 @@ class Encoder:
     def __init__(self, resource: Mapping[str, Any]) -> None:
         attributes = b"".join(wire.attribute(b"\n", name, value) for name, value in resource.items())
         self._resource = wire.block(b"\n", attributes)
-        self._scope = wire.block(b"\n", wire.block(b"\n", SCOPE.encode()))
+        self._scope = wire.block(b"\n", wire.string(b"\n", SCOPE))
 
-    def payload(self, signal: str, parts: Sequence[bytes]) -> Payload:
-        """One request of what ``log`` or ``span`` gave."""
+    def payload(self, signal: str, parts: Sequence[bytes], records: int) -> Payload:
+        """One request of what ``log``, ``span`` or ``Columns`` gave."""
         scoped = wire.block(b"\x12", self._scope + b"".join(parts))
-        return Payload(signal, wire.block(b"\n", self._resource + scoped), len(parts))
+        return Payload(signal, wire.block(b"\n", self._resource + scoped), records)
 
 
 def log(record: Log) -> bytes:
@@ -42,11 +42,11 @@ def log(record: Log) -> bytes:
     if record.severity:
         parts.append(b"\x10" + wire.varint(record.severity))
         if label := SEVERITY_TEXT.get(record.severity):
-            parts.append(wire.block(b"\x1a", label.encode()))
+            parts.append(wire.string(b"\x1a", label))
     if record.body is not None:
         parts.append(wire.block(b"*", wire.text(record.body)))
     parts += [wire.attribute(b"2", name, value) for name, value in record.attributes.items()]
-    parts.append(wire.block(b"b", record.name.encode("utf-8", "replace")))
+    parts.append(wire.string(b"b", record.name))
     return wire.block(b"\x12", b"".join(parts))
 
 
@@ -58,10 +58,10 @@ def span(made: Span) -> bytes:
     ]
     if made.parent_id is not None:
         parts.append(wire.block(b'"', made.parent_id.to_bytes(8, "big")))
-    parts.append(wire.block(b"*", made.name.encode("utf-8", "replace")))
+    parts.append(wire.string(b"*", made.name))
     parts.append(_SPAN_TIMES.pack(_KIND_INTERNAL, b"9", made.start_ns, b"A", made.end_ns))
     parts += [wire.attribute(b"J", name, value) for name, value in made.attributes.items()]
-    message = b"" if made.error is None else wire.block(b"\x12", made.error.encode("utf-8", "replace"))
+    message = b"" if made.error is None else wire.string(b"\x12", made.error)
     parts.append(wire.block(b"z", message + (_STATUS_OK if made.error is None else _STATUS_ERROR)))
     parts.append(_SAMPLED_OF_HERE)
     return wire.block(b"\x12", b"".join(parts))

@@ -13,6 +13,7 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 DOUBLE: Final = struct.Struct("<d")
 _ONE_BYTE: Final = tuple(bytes((value,)) for value in range(128))
+_SHORT: Final = 200
 _UNSIGNED: Final = (1 << 64) - 1
 
 
@@ -34,9 +35,18 @@ def block(tag: bytes, content: bytes) -> bytes:
     return tag + varint(len(content)) + content
 
 
-@lru_cache(maxsize=4096)
+def string(tag: bytes, value: str) -> bytes:
+    """A string field; lone surrogates become ``?``."""
+    return block(tag, value.encode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=2048)
+def _known_key(name: str) -> bytes:
+    return string(b"\n", name)
+
+
 def _key(name: str) -> bytes:
-    return block(b"\n", name.encode("utf-8", "replace"))
+    return _known_key(name) if len(name) <= _SHORT else string(b"\n", name)
 
 
 def attribute(tag: bytes, name: str, value: object) -> bytes:
@@ -58,4 +68,4 @@ def _any_value(value: object) -> bytes:
 
 def text(value: str) -> bytes:
     """An AnyValue that holds a string."""
-    return block(b"\n", value.encode("utf-8", "replace"))
+    return string(b"\n", value)
