@@ -144,9 +144,12 @@ class Judge:
             rest.after(event)
 
         def many(calm: Sequence[Event]) -> None:
-            if feeds or apart or not rest.calm(calm):
+            if apart or not rest.calm(calm):
                 for event in calm:
                     one(event, (), ())
+            else:
+                for feed in feeds:
+                    feed.take_all(calm, emitter.resource)
 
         found.judge(one, many)
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from stream.diagnose.keys import KeyReader
@@ -60,13 +60,26 @@ class Plan:
 
     ``needs``: the values without which an event is no sample. ``own``: the places of the windows that its
     own samples fill; of those that share a tape, the first. ``alone``: the peers of a rank that has none.
-    ``cross_rank``: several ranks meet in it. ``quiet``: a log rule, which the clock ends. ``screen`` is made
-    when it is first needed.
+    ``cross_rank``: several ranks meet in it. ``quiet``: a log rule, which the clock ends.
     """
 
     __slots__ = (
-        "alone", "cross_rank", "feeders", "for_count", "for_ns", "keep_ns", "keys", "learn_all", "needs",
-        "own", "program", "quiet", "read", "rule", "screen", "timed",
+        "_screens",
+        "alone",
+        "cross_rank",
+        "feeders",
+        "for_count",
+        "for_ns",
+        "keep_ns",
+        "keys",
+        "learn_all",
+        "needs",
+        "own",
+        "program",
+        "quiet",
+        "read",
+        "rule",
+        "timed",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, program: Program) -> None:
@@ -86,7 +99,15 @@ class Plan:
         self.own = tuple(place for place in shared(program.windows) if program.windows[place].event is None)
         self.feeders = tuple(Feeder(index, spec) for index, spec in specs if spec.event is not None)
         self.timed = any(spec.over_s is not None for spec in program.windows)
-        self.screen: Screen | None = None
+        self._screens: dict[tuple[tuple[int, bool | None], ...], Screen] = {}
+
+    def screen(self, flags: Mapping[int, bool | None]) -> Screen:
+        """The screen for events of which this is known ahead; made once."""
+        key = tuple(flags.items())
+        found = self._screens.get(key)
+        if found is None:
+            found = self._screens[key] = Screen(self.program, flags)
+        return found
 
 
 class Plans:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from stream.diagnose.absence import Listener
@@ -20,6 +20,9 @@ from stream.rulelang.windows import Window
 
 MAX_ROUTES: Final = 256
 """Combinations of names of values that one emitter's routes are kept for."""
+
+
+_FLOATS: Final = {float}
 
 
 class Feed:
@@ -42,6 +45,17 @@ class Feed:
         slots = self.feeder.read(event, resource, NO_GROUPS)
         if slots is not None:
             self.window.push(event.time, self.feeder.spec.source(slots, ()))
+
+    def take_all(self, events: Sequence[Event], resource: Resource) -> None:
+        """The same of several events that have the same names of values."""
+        name, tape = self.feeder.name, self.window.tape
+        if name is not None and tape.plain:
+            column: list[Any] = [event.values[name] for event in events]
+            if set(map(type, column)) == _FLOATS:
+                tape.extend([value for value in column if value - value == 0.0])
+                return
+        for event in events:
+            self.take(event, resource)
 
 
 class Route:

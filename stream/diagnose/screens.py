@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
 from stream.rulelang.bounds import Bounds, Case
@@ -23,15 +23,17 @@ class View(Enum):
 
 
 class Screen:
-    """Of one rule. ``usable`` is False where its samples always have to be judged one by one."""
+    """Of one rule. ``usable`` is False where its samples always have to be judged one by one.
 
-    def __init__(self, program: Program) -> None:
+    ``flags``: for the slots that ask whether a value is there, the answer where it is known ahead.
+    """
+
+    def __init__(self, program: Program, flags: Mapping[int, bool | None]) -> None:
         trees = program.trees
         timed = any(spec.over_s is not None for spec in program.windows)
         self.usable = trees is not None and not timed
         if trees is None or timed:
             return
-        flags = [slot.kind == "has" for slot in program.slots]
         bounds = Bounds(trees.lets, trees.sources, flags)
         where = trees.where
         self._some = None if where is None else bounds.may(where)

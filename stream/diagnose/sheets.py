@@ -145,9 +145,9 @@ def _others(
         given = [event.values.get(name) for event in events]
     else:
         given = [raw(place, name, events[0], resource, NO_GROUPS)] * len(events)
+    if convert is as_float and None not in given:
+        return _floats(given)
     column = [convert(value) for value in given]
-    if convert is as_float and None not in column:
-        return _floats(column)
     if all(value is None for value in column):
         return None if stand_in is ABSENT else [stand_in] * len(column)
     return None if None in column else column

@@ -88,11 +88,15 @@ class Track:
         if _learns(program.computed, ahead):
             own = zip(plan.own, series.own, strict=True)
             pushes = [window.push for index, window in own if program.windows[index].slot is None]
-        plan.screen = plan.screen or Screen(program)
+        flags = {
+            slot: None if ahead[slot] is UNKNOWN else bool(ahead[slot])
+            for slot, one in enumerate(program.slots)
+            if one.kind == "has"
+        }
         places = tuple(map(self.sheet.place, program.slots))
         return Stop(
             series, pick, where, program.when, windows, timed, plan.alone, appends, pushes, program.computed,
-            places, plan.screen,
+            places, plan.screen(flags),
         )  # fmt: skip
 
     def _appends(

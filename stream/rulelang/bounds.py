@@ -54,26 +54,29 @@ class OpaqueError(Exception):
 
 
 class Bounds:
-    """The questions of one rule. ``sources``: what each window is fed with by samples of the rule."""
+    """The questions of one rule. ``sources``: what each window is fed with by samples of the rule.
+
+    ``flags`` says of each slot that is one of ``has`` whether that is known ahead, and if so what.
+    """
 
     def __init__(
-        self, lets: Sequence[tuple[str, ast.expr]], sources: Mapping[int, ast.expr], flags: Sequence[bool]
-    ) -> None:
-        """``flags`` says of each slot whether it is one of ``has``."""
+        self, lets: Sequence[tuple[str, ast.expr]], sources: Mapping[int, ast.expr],
+        flags: Mapping[int, bool | None],
+    ) -> None:  # fmt: skip
         self._lets = dict(lets)
         self._sources = sources
         self._flags = flags
         self._numbers: dict[str, Number | None] = {}
-        self._truths: dict[tuple[str, bool], Truth] = {}
+        self._truths: dict[tuple[str, bool], bool | Truth] = {}
         self._feeds: dict[int, Number] = {}
 
     def may(self, tree: ast.expr) -> Truth:
         """Whether it may be true at one of the samples."""
-        return self._truth(tree, True)
+        return _asked(self._truth(tree, True))
 
     def surely(self, tree: ast.expr) -> Truth:
         """Whether it is true at every sample."""
-        return self._truth(tree, False)
+        return _asked(self._truth(tree, False))
 
     def fixed(self, tree: ast.expr) -> Fixed | None:
         """The one value that an expression has at all samples, None where it may have several."""
@@ -85,8 +88,10 @@ class Bounds:
         return self._fixed_choice(tree) if isinstance(tree, ast.IfExp) else None
 
     def _fixed_choice(self, tree: ast.IfExp) -> Fixed | None:
-        test, always = self.may(tree.test), self.surely(tree.test)
         body, other = self.fixed(tree.body), self.fixed(tree.orelse)
+        if self._truth(tree.test, True) is False:
+            return other
+        test, always = self.may(tree.test), self.surely(tree.test)
 
         def chosen(case: Case) -> float | None:
             if not test(case):
@@ -103,15 +108,14 @@ class Bounds:
         found: Number = method(tree)
         return found
 
-    def _truth(self, tree: ast.expr, may: bool) -> Truth:
+    def _truth(self, tree: ast.expr, may: bool) -> bool | Truth:
+        """The question, or its answer where it is known ahead."""
         if isinstance(tree, ast.Constant):
-            value = bool(tree.value)
-            return lambda case: value
+            return bool(tree.value)
         if isinstance(tree, ast.BoolOp):
             return self._joined(tree, may)
         if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.Not):
-            inner = self._truth(tree.operand, not may)
-            return lambda case: not inner(case)
+            return _turned(self._truth(tree.operand, not may))
         if isinstance(tree, ast.Name):
             return self._named_truth(tree.id[len(_LET) :], may)
         if isinstance(tree, ast.Compare):
@@ -120,59 +124,67 @@ class Bounds:
             return self._chosen(tree, may)
         return self._flag(tree, may)
 
-    def _named_truth(self, name: str, may: bool) -> Truth:
+    def _named_truth(self, name: str, may: bool) -> bool | Truth:
         known = self._truths.get((name, may))
         if known is None:
             inner = self._truth(self._lets[name], may)
-
-            def once(case: Case) -> bool:
-                found: bool | None = case.lets.get((name, may))
-                if found is None:
-                    found = case.lets[name, may] = inner(case)
-                return found
-
-            known = self._truths[name, may] = once
+            known = self._truths[name, may] = inner if isinstance(inner, bool) else _once((name, may), inner)
         return known
 
-    def _joined(self, tree: ast.BoolOp, may: bool) -> Truth:
-        parts = [self._truth(part, may) for part in tree.values]
-        if isinstance(tree.op, ast.And):
-            return lambda case: all(part(case) for part in parts)
-        return lambda case: any(part(case) for part in parts)
+    def _joined(self, tree: ast.BoolOp, may: bool) -> bool | Truth:
+        decides = isinstance(tree.op, ast.Or)
+        parts: list[Truth] = []
+        for part in tree.values:
+            truth = self._truth(part, may)
+            if truth is decides:
+                return decides
+            if not isinstance(truth, bool):
+                parts.append(truth)
+        if not parts:
+            return not decides
+        if len(parts) == 1:
+            return parts[0]
+        return _either(parts) if decides else _both(parts)
 
-    def _chosen(self, tree: ast.IfExp, may: bool) -> Truth:
-        test, never = self.may(tree.test), self.surely(tree.test)
-        body, other = self._truth(tree.body, may), self._truth(tree.orelse, may)
+    def _chosen(self, tree: ast.IfExp, may: bool) -> bool | Truth:
+        test, always = self.may(tree.test), self.surely(tree.test)
+        body, other = _asked(self._truth(tree.body, may)), _asked(self._truth(tree.orelse, may))
 
         def ask(case: Case) -> bool:
             if not test(case):
                 return other(case)
-            if never(case):
+            if always(case):
                 return body(case)
             return body(case) or other(case) if may else body(case) and other(case)
 
         return ask
 
-    def _flag(self, tree: ast.expr, may: bool) -> Truth:
+    def _flag(self, tree: ast.expr, may: bool) -> bool | Truth:
         place = index(tree, SLOTS)
-        if place is not None and self._flags[place]:
-            if may:
-                return lambda case: bool(case.high[case.places[place]])
-            return lambda case: bool(case.low[case.places[place]])
+        if place is not None and place in self._flags:
+            return self._asked_flag(place, may)
         name = _function(tree)
         if isinstance(tree, ast.Call) and name in _KINDS and self._plain(tree.args[0]):
             kinds, number = _KINDS[name], self.number(tree.args[0])
             return lambda case: kinds[0 if _some(number(case)) else 1]
-        return lambda case: may
+        return may
+
+    def _asked_flag(self, place: int, may: bool) -> bool | Truth:
+        known = self._flags[place]
+        if known is not None:
+            return known
+        if may:
+            return lambda case: bool(case.high[case.places[place]])
+        return lambda case: bool(case.low[case.places[place]])
 
     def _plain(self, tree: ast.expr) -> bool:
         """Whether this is finite at every sample, or NaN at every one: what a stretch reads is either."""
         place = index(tree, SLOTS)
         if place is not None:
-            return not self._flags[place]
+            return place not in self._flags
         return isinstance(tree, ast.Constant) and isinstance(tree.value, float) and not math.isinf(tree.value)
 
-    def _may_compare(self, tree: ast.Compare) -> Truth:
+    def _may_compare(self, tree: ast.Compare) -> bool | Truth:
         sides = [tree.left, *tree.comparators]
         pairs = []
         for operator, left, right in zip(tree.ops, sides, sides[1:], strict=False):
@@ -182,18 +194,20 @@ class Bounds:
                     pairs.append((test, self.number(left), self.number(right)))
             except OpaqueError:
                 continue
+        if not pairs:
+            return True
         if len(pairs) == 1:
             ((only, first, second),) = pairs
             return lambda case: only(first(case), second(case))
         return lambda case: all(test(left(case), right(case)) for test, left, right in pairs)
 
-    def _surely_compare(self, tree: ast.Compare) -> Truth:
+    def _surely_compare(self, tree: ast.Compare) -> bool | Truth:
         sides = [tree.left, *tree.comparators]
         found = []
         for operator, left, right in zip(tree.ops, sides, sides[1:], strict=False):
             test = _SURELY.get(type(operator))
             if test is None or not (self._plain(left) and self._plain(right)):
-                return lambda case: False
+                return False
             found.append((test, self.number(left), self.number(right)))
         return lambda case: all(test(left(case), right(case)) for test, left, right in found)
 
@@ -206,7 +220,7 @@ class Bounds:
 
     def _subscript(self, tree: ast.Subscript) -> Number:
         place = index(tree, SLOTS)
-        if place is None or self._flags[place]:
+        if place is None or place in self._flags:
             raise OpaqueError
 
         def read(case: Case) -> Interval:
@@ -256,6 +270,8 @@ class Bounds:
         return lambda case: combine(left(case), right(case))
 
     def _ifexp(self, tree: ast.IfExp) -> Number:
+        if self._truth(tree.test, True) is False:
+            return self.number(tree.orelse)
         test, always = self.may(tree.test), self.surely(tree.test)
         body, other = self.number(tree.body), self.number(tree.orelse)
 
@@ -324,6 +340,46 @@ class Bounds:
             return self.number(tree)
         except OpaqueError:
             return lambda case: ANY
+
+
+def _asked(truth: bool | Truth) -> Truth:
+    return (lambda case: truth) if isinstance(truth, bool) else truth
+
+
+def _turned(truth: bool | Truth) -> bool | Truth:
+    return not truth if isinstance(truth, bool) else lambda case: not truth(case)
+
+
+def _once(key: object, inner: Truth) -> Truth:
+    """Ask for a case only once."""
+
+    def asked(case: Case) -> bool:
+        found: bool | None = case.lets.get(key)
+        if found is None:
+            found = case.lets[key] = inner(case)
+        return found
+
+    return asked
+
+
+def _both(parts: Sequence[Truth]) -> Truth:
+    def ask(case: Case) -> bool:
+        for part in parts:  # noqa: SIM110 - a generator costs more, and this runs often
+            if not part(case):
+                return False
+        return True
+
+    return ask
+
+
+def _either(parts: Sequence[Truth]) -> Truth:
+    def ask(case: Case) -> bool:
+        for part in parts:  # noqa: SIM110
+            if part(case):
+                return True
+        return False
+
+    return ask
 
 
 def _some(one: Interval) -> bool:

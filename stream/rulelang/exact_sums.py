@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from operator import mul
 from typing import Final
 
 _USUAL: Final = 80
@@ -49,7 +50,7 @@ class _Exact:
     def _whole(self, value: float) -> int:
         """The value in the unit of now, which becomes finer where it must."""
         scaled = value * self._factor
-        if -1e300 < scaled < 1e300 and scaled.is_integer():
+        if _fits(scaled):
             return int(scaled)
         top, bottom = value.as_integer_ratio()
         bits = bottom.bit_length() - 1
@@ -86,19 +87,26 @@ class Sums(_Exact):
                 self._slide(int(scaled))
                 return
         self._prepare(begin)
-        for _ in range(begin - self.begin):
-            whole = self._wholes.popleft()
-            self.total -= whole
-            if self.squared:
-                self.squares -= whole * whole
+        gone = [self._wholes.popleft() for _ in range(begin - self.begin)]
+        self._count(gone, -1)
         self.begin = begin
-        for value in values[self.end - base :]:
-            whole = self._whole(value)
-            self._wholes.append(whole)
-            self.total += whole
-            if self.squared:
-                self.squares += whole * whole
+        come = values[self.end - base :]
+        units = [value * self._factor for value in come]
+        if all(map(_fits, units)):
+            self._take(list(map(int, units)))
+        else:
+            for value in come:
+                self._take([self._whole(value)])
         self.end = end
+
+    def _take(self, new: list[int]) -> None:
+        self._wholes.extend(new)
+        self._count(new, 1)
+
+    def _count(self, wholes: list[int], sign: int) -> None:
+        self.total += sign * sum(wholes)
+        if self.squared:
+            self.squares += sign * sum(map(mul, wholes, wholes))
 
     def _slide(self, new: int) -> None:
         self._wholes.append(new)
@@ -172,6 +180,10 @@ class Trend(_Exact):
         if not spread:
             return math.nan
         return _ratio(per * (size * self._moment - self._place_total * self.total), spread << self._scale)
+
+
+def _fits(scaled: float) -> bool:
+    return -1e300 < scaled < 1e300 and scaled.is_integer()
 
 
 def _ratio(top: int, bottom: int) -> float:

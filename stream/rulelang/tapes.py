@@ -24,10 +24,10 @@ class Tape:
 
     ``values`` begins with number ``base``; ``times`` are theirs, None where nobody asks for them. What has
     a number below ``begin`` was forgotten by time. ``averages`` are those of the windows, in their order.
-    ``push(time_ns, value)`` appends a value.
+    ``push(time_ns, value)`` appends a value. ``plain``: that is all it does.
     """
 
-    __slots__ = ("averages", "base", "begin", "keep", "push", "times", "values")
+    __slots__ = ("averages", "base", "begin", "keep", "plain", "push", "times", "values")
 
     def __init__(self, specs: Sequence[WindowSpec]) -> None:
         self.keep = max(spec.last or MAX_SAMPLES for spec in specs)
@@ -36,8 +36,8 @@ class Tape:
         self.times: list[int] | None = [] if timed else None
         self.averages = [average(spec) if EMA in spec.needs else None for spec in specs]
         self.base = self.begin = 0
-        plain = self.times is None and not any(self.averages)
-        self.push: Callable[[int, float], None] = self._quick_push() if plain else self._push
+        self.plain = self.times is None and not any(self.averages)
+        self.push: Callable[[int, float], None] = self._quick_push() if self.plain else self._push
 
     def tidy(self) -> None:
         """Let go of what is too much: for who appends finite values to ``values`` directly."""
