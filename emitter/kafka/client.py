@@ -3,11 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, Final
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from emitter import _quiet
 
 STOP_S: Final = 1.0
+
+
+class _Overheard(logging.Filter):
+    """Remembers what aiokafka only logs: why no broker would have us."""
+
+    text = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True for every record."""
+        if record.levelno >= logging.ERROR and _quiet.is_ours(record.thread):
+            self.text = record.getMessage()
+        return True
+
+
+_overheard: Final = _Overheard()
+
+
+def listen() -> None:
+    """Begin to overhear, ahead of the filters that drop what is said in our threads."""
+    filters = logging.getLogger("aiokafka").filters
+    if _overheard not in filters:
+        filters.insert(0, _overheard)
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in the words that say most."""
+    heard, _overheard.text = _overheard.text, ""
+    if isinstance(error, KafkaConnectionError) and heard:
+        return heard
+    return str(error) or type(error).__name__
 
 
 async def stop(user: Any) -> None:

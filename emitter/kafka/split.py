@@ -1,9 +1,11 @@
-"""Cuts an OTLP request in two: half of the records each, resource and scope in both."""
+"""Cuts OTLP requests that are too large for a Kafka message: in two, and again, down to single records."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
 from google.protobuf.message import Message
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -24,14 +26,39 @@ _SHAPES: Final = {
 }
 
 
-def halves(signal: str, body: bytes) -> tuple[tuple[bytes, int], tuple[bytes, int]] | None:
-    """Two requests and how many records each holds; None for one that holds less than two."""
+TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+
+class Refused(NamedTuple):
+    """Records that fit in no message, and the size of the largest in bytes."""
+
+    records: int = 0
+    largest: int = 0
+
+
+def write_in_parts(signal: str, body: bytes, limit: int, write: Callable[[bytes], None]) -> Refused:
+    """Write a request, or as many parts of it as the limit and the topic's own limit ask for."""
+    if len(body) <= limit:
+        try:
+            write(body)
+            return Refused()
+        except TOO_LARGE:
+            pass
+    parts = halves(signal, body)
+    if parts is None:
+        return Refused(1, len(body))
+    each = [write_in_parts(signal, part, limit, write) for part in parts]
+    return Refused(sum(one.records for one in each), max(one.largest for one in each))
+
+
+def halves(signal: str, body: bytes) -> tuple[bytes, bytes] | None:
+    """Two requests with half of the records each; None for one that holds less than two."""
     shape = _SHAPES[signal]
     count = sum(len(getattr(scope, shape.records)) for _, scope in _scopes(shape, _parse(shape, body)))
     middle = count // 2
     if not middle:
         return None
-    return (_cut(shape, body, 0, middle), middle), (_cut(shape, body, middle, count), count - middle)
+    return _cut(shape, body, 0, middle), _cut(shape, body, middle, count)
 
 
 def _parse(shape: _Shape, body: bytes) -> Any:
