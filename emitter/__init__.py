@@ -3,7 +3,7 @@
 ``init`` once, ``step`` in the loop; everything else is optional. Importing loads no third-party module.
 """
 
-from emitter._api import checkpoint, eval, event, init, log, on, phase, shutdown, step, tune
+from emitter._api import checkpoint, eval, event, init, log, on, phase, shutdown, step, tune, watch
 from emitter._exits import Restart, Stop
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "shutdown",
     "step",
     "tune",
+    "watch",
 ]
 
 TYPE_CHECKING = False

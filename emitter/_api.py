@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from emitter._session import Session
     from emitter._tune import Tunable
     from emitter.checkpoints.spans import Checkpoint, NoCheckpoint
+    from emitter.probes.torch_watch import Watched
     from emitter.vocabulary.commands import Command
 
     HandlerT = TypeVar("HandlerT", bound=Callable[[Command], Any])
@@ -177,6 +178,24 @@ def tune(
         _tunables[_tune.key(name)] = _tune.Tunable(getter, setter)
     else:
         raise TypeError(f"tune({name!r}): expected a getter and a setter, or optimizer=")
+
+
+def watch(
+    model: Any,
+    optimizer: Any = None,
+    *,
+    grad_norm: bool = True,
+    phases: bool = True,
+) -> Watched:
+    """Measure a torch model without synchronising: ``grad_norm``, ``forward_time``, ``backward_time`` and
+    ``optimizer_time`` go with each ``step()``. Give the outermost module (DDP, compiled), and the optimizer
+    or a list of them; without one, all that hold the model's parameters. Works before ``init``.
+
+    ``remove()`` of what is returned ends it. Raises TypeError for a model or optimizer that is none.
+    """
+    from emitter.probes import torch_watch
+
+    return torch_watch.watch(model, optimizer, grad_norm=grad_norm, phases=phases)
 
 
 def shutdown() -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from emitter import _probes
 from emitter._actions import Actions
 from emitter._commands import Commander
 from emitter._endpoints import find, first_host, is_loopback
@@ -13,7 +14,7 @@ from emitter._guard import guard, logger
 from emitter._ranks import Identity
 from emitter._settings import Settings
 from emitter.otlp import environment
-from emitter.vocabulary import attributes, cloudevents, events, stack
+from emitter.vocabulary import attributes, cloudevents, stack
 
 if TYPE_CHECKING:
     from emitter._clock import Clock
@@ -128,18 +129,8 @@ def commander(session: Session, handlers: dict[str, Any], tunables: dict[str, An
     """Commands and what they do in this session."""
 
     def dump(command: Command) -> None:
-        from emitter.probes.stacks import stacks
-
-        values = {"stack.reason": command.reason.summary or "command", "command.id": command.id}
-        session.queue.offer(
-            session.clock.monotonic_ns(),
-            events.STACK,
-            values,
-            step=session.at_step(),
-            body=stacks(),
-            rare=True,
-        )
-        session.queue.wake.set()
+        reason = command.reason.summary or "command"
+        _probes.dump_stacks(session, reason, **{"command.id": command.id})
 
     actions = Actions(
         handlers, tunables, dump_stacks=dump if session.settings.stacks else None, pausing=session.pausing,

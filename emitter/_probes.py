@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from emitter._records import ERROR
 from emitter.vocabulary import events
 
 if TYPE_CHECKING:
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
 
 NVML_PATIENCE_S: Final = 60.0
 """A call to the driver that takes longer is reported; its thread is left behind."""
+WATCH_S: Final = 1.0
 
 
 class Probe(Protocol):
@@ -26,13 +30,51 @@ class Probe(Protocol):
 
 def build(session: Session, *, threads: bool) -> list[Probe]:
     """The probes of this session; those with a thread only where threads are wanted."""
+    settings = session.settings
     made: list[Probe] = []
+    looks: list[Callable[[], None]] = []
+    if settings.data_wait:
+        from emitter.probes.torch_data import DataWaitProbe
+
+        waits = DataWaitProbe(session.waited)
+        made.append(waits)
+        looks.append(waits.start)
+    if settings.torch_memory:
+        from emitter.probes.torch_oom import OomProbe
+
+        ooms = OomProbe(session.log, settings.oom_dump, session.identity.rank)
+        made.append(ooms)
+        looks.append(ooms.start)
     if threads:
-        made += _gpus(session)
+        made += _gpus(session, looks) + _torch_memory(session) + _watcher(session, looks)
     return made
 
 
-def _gpus(session: Session) -> list[Probe]:
+def dump_stacks(session: Session, reason: str, **values: Any) -> None:
+    """One ``train.stack`` of this process; goes out at once."""
+    from emitter.probes.stacks import stacks
+
+    session.queue.offer(
+        session.clock.monotonic_ns(),
+        events.STACK,
+        {"stack.reason": reason, **values},
+        step=session.at_step(),
+        body=stacks(),
+        rare=True,
+    )
+    session.queue.wake.set()
+
+
+def of_exception(error: BaseException) -> dict[str, Any]:
+    """GPU memory as attributes, where torch ran out of it and the trainer has torch at all."""
+    if "torch" not in sys.modules:
+        return {}
+    from emitter.probes.torch_oom import attributes_of
+
+    return attributes_of(error)
+
+
+def _gpus(session: Session, looks: list[Callable[[], None]]) -> list[Probe]:
     settings, identity = session.settings, session.identity
     if not settings.resources:
         return []
@@ -47,12 +89,9 @@ def _gpus(session: Session) -> list[Probe]:
     from emitter.probes.ticker import Ticker
 
     probe = GpuProbe(choice, session.log)
-
-    def sample() -> None:
-        for values in probe.sample():
-            offer(session, values)
-
-    made: list[Probe] = [Ticker("gpus", settings.resources_s, sample, probe.close)]
+    sampler = Ticker("gpus", settings.resources_s, lambda: _offer_all(session, probe.sample()), probe.close)
+    looks.append(_hang_check(session, sampler.stuck_s))
+    made: list[Probe] = [sampler]
     if settings.gpu_events:
         from emitter.probes.xid import XidProbe
 
@@ -61,6 +100,54 @@ def _gpus(session: Session) -> list[Probe]:
     return made
 
 
-def offer(session: Session, values: dict[str, Any]) -> None:
-    """One ``train.resource``."""
-    session.queue.offer(session.clock.monotonic_ns(), events.RESOURCE, values)
+def _torch_memory(session: Session) -> list[Probe]:
+    settings = session.settings
+    if not (settings.resources and settings.torch_memory):
+        return []
+    from emitter.probes import torch_memory
+    from emitter.probes.ticker import Ticker
+
+    # Its own thread: the allocator's lock is held as long as the driver likes.
+    return [Ticker("torch", settings.resources_s, lambda: _offer_all(session, torch_memory.sample()))]
+
+
+def _watcher(session: Session, looks: list[Callable[[], None]]) -> list[Probe]:
+    """The thread that looks every second: for a stall, a driver that hangs, and torch that comes late."""
+    settings = session.settings
+    if settings.stacks:
+        from emitter.probes.stalls import StallProbe
+
+        stalls = StallProbe(
+            session.training, session.clock.monotonic_ns, lambda reason: dump_stacks(session, reason),
+            floor_s=settings.stall_s, factor=settings.stall_factor,
+        )  # fmt: skip
+        looks.append(stalls.tick)
+    if not looks:
+        return []
+    from emitter.probes.ticker import Ticker
+
+    def look() -> None:
+        for one in looks:
+            one()
+
+    return [Ticker("watch", WATCH_S, look)]
+
+
+def _hang_check(session: Session, stuck_s: Callable[[], float]) -> Callable[[], None]:
+    told = False
+
+    def check() -> None:
+        nonlocal told
+        if not told and stuck_s() > NVML_PATIENCE_S:
+            told = True
+            session.log(
+                f"NVML has not answered for {stuck_s():.0f} s: the driver or a GPU may hang; GPUs are not "
+                "sampled until it does", ERROR, {},
+            )  # fmt: skip
+
+    return check
+
+
+def _offer_all(session: Session, rows: list[dict[str, Any]]) -> None:
+    for values in rows:
+        session.queue.offer(session.clock.monotonic_ns(), events.RESOURCE, values)

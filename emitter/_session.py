@@ -207,7 +207,7 @@ class Session:
             self._ending = {events.LIFECYCLE_STATE: events.KILLED, events.EXIT_SIGNAL: 2}
             return
         self._ending = {events.LIFECYCLE_STATE: events.FAILED, events.EXIT_CODE: 1, **found}
-        self.log(found[events.EXCEPTION_STACKTRACE], FATAL, found)
+        self.log(found[events.EXCEPTION_STACKTRACE], FATAL, {**found, **_probes.of_exception(error)})
 
     def thread_crashed(self, error: BaseException, thread: str) -> None:
         """A thread of the trainer ended by an exception; the process goes on."""

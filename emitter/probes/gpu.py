@@ -12,14 +12,8 @@ from emitter._guard import logger
 from emitter._records import ERROR, WARNING
 from emitter.probes import nvml_fields
 from emitter.probes.gpu_choice import Choice
-
-HW_ID: Final = "hw.id"
-HW_NAME: Final = "hw.name"
-HW_PARENT: Final = "hw.parent"
-XID: Final = "hw.gpu.xid"
-
-Log = Callable[[str, int, dict[str, Any]], None]
-"""Takes the body, the severity number and the attributes of a ``train.log``."""
+from emitter.probes.logs import Emit
+from emitter.vocabulary.gpu_metrics import HW_ID, HW_NAME, HW_PARENT
 
 _GONE: Final = (pynvml.NVMLError_GpuIsLost, pynvml.NVMLError_ResetRequired)
 _NEVER: Final = (pynvml.NVMLError_NotSupported, pynvml.NVMLError_FunctionNotFound, AttributeError)
@@ -43,7 +37,7 @@ class Gpu:
         domain, _, rest = bus.partition(":")
         return f"{domain[-4:]}:{rest.partition('.')[0]}"
 
-    def read(self, log: Log) -> dict[str, Any]:
+    def read(self, log: Emit) -> dict[str, Any]:
         """Names and values. Raises NVMLError_GpuIsLost and NVMLError_ResetRequired."""
         values: dict[str, Any] = {HW_ID: self.uuid, HW_NAME: self.name}
         if self.parent is not None:
@@ -72,7 +66,7 @@ class Gpu:
             pass
         return None
 
-    def _nvlinks(self, log: Log) -> dict[str, int]:
+    def _nvlinks(self, log: Emit) -> dict[str, int]:
         before = self._links
         if before == []:
             return {}
@@ -84,7 +78,7 @@ class Gpu:
                 log(f"GPU {self.uuid}: NVLink {number} went down", ERROR, {HW_ID: self.uuid})
         return {"hw.gpu.nvlink.links": len(now), "hw.gpu.nvlink.links.active": sum(now)}
 
-    def _tell_rows(self, values: dict[str, Any], log: Log) -> None:
+    def _tell_rows(self, values: dict[str, Any], log: Emit) -> None:
         failed, pending = "hw.gpu.remapped_rows.failed", "hw.gpu.remapped_rows.pending"
         before, self._before = self._before, {name: values.get(name, 0) for name in (failed, pending)}
         # A pending row from before the run is no news; a failure is, for it stays until the GPU is replaced.
@@ -99,9 +93,9 @@ class Gpu:
 class GpuProbe:
     """One sample per GPU; a field that the driver refuses is left out."""
 
-    def __init__(self, choice: Choice | None = None, log: Log | None = None) -> None:
+    def __init__(self, choice: Choice | None = None, log: Emit | None = None) -> None:
         self._choice = choice or Choice()
-        self._log: Log = log or (lambda body, severity, attributes: None)
+        self._log: Emit = log or (lambda body, severity, attributes: None)
         self.gpus: list[Gpu] | None = None
         self._lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Xid errors as the driver reports them, through an NVML event set. Its calls wait: one thread for it alone."""
+"""Xid errors as the driver reports them, through an NVML event set. Its calls wait: a thread for it alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pynvml
 
 from emitter._guard import logger
 from emitter._records import ERROR
-from emitter.probes.gpu import HW_ID, XID, Gpu, GpuProbe, Log
+from emitter.probes.gpu import Gpu, GpuProbe
+from emitter.probes.logs import Emit
+from emitter.vocabulary.gpu_metrics import HW_ID, XID
 
 WAIT_MS: Final = 1000
 
@@ -20,7 +22,7 @@ class XidProbe:
     The body has the form of the kernel's line, so that the same rules read both.
     """
 
-    def __init__(self, gpus: GpuProbe, log: Log) -> None:
+    def __init__(self, gpus: GpuProbe, log: Emit) -> None:
         self._gpus, self._log = gpus, log
         self._set: Any = None
         self._known: dict[int, tuple[str, str]] = {}

@@ -8,6 +8,16 @@ from emitter.vocabulary.metric import Metric
 
 _R: Final = "train.resource"
 
+HW_ID: Final = "hw.id"
+"""UUID of the GPU or MIG instance; also on log records that are about one GPU."""
+HW_NAME: Final = "hw.name"
+HW_PARENT: Final = "hw.parent"
+"""UUID of the GPU that a MIG instance is part of."""
+XID: Final = "hw.gpu.xid"
+"""On a log record: the number of the error that the driver reported."""
+TORCH_DEVICE: Final = "torch.device"
+"""Torch's own name of the GPU in this process: ``cuda:0``."""
+
 GPU: Final = (
     Metric("hw.gpu.utilization", "1", _R, "Share of time a kernel ran (0 to 1)"),
     Metric("hw.gpu.memory.usage", "By", _R, "GPU memory in use"),

@@ -14,7 +14,7 @@ from emitter._settings import Settings
 
 NAMES = [
     "Command", "Restart", "SettingError", "Stop", "checkpoint", "eval", "event", "init", "log", "on", "phase",
-    "shutdown", "step", "tune",
+    "shutdown", "step", "tune", "watch",
 ]  # fmt: skip
 
 PROBE = """
