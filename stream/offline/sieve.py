@@ -19,6 +19,8 @@ from stream.rulelang.model import Rule
 _MEMORY: Final = 256 << 20
 # Inside a block the beginning and the end of the text are not those of the line.
 _WHOLE_TEXT = re.compile(r"\\[AzZ]")
+_PREFIX: Final = rb"(?m)^(?:\[[A-Za-z_]+[0-9]{1,6}\]:[ \t]?|[0-9]{1,6}: )"
+"""What launchers put before each line, for all lines of a block at once."""
 _ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\n]*\x07")
 
 
@@ -50,7 +52,10 @@ class Sieve:
         """The block as its lines will look: no colours, no launcher's prefixes, valid UTF-8."""
         if b"\x1b" in block:
             block = _ANSI.sub(b"", block)
-        return _valid(self._prefix.sub(b"", block))
+        # To say that there is none, RE2 is the faster of the two.
+        if self._prefix.search(block):
+            block = re.sub(_PREFIX, b"", block)
+        return _valid(block)
 
 
 def _valid(block: bytes) -> bytes:
@@ -81,7 +86,6 @@ def _set_of(patterns: list[str]) -> Any:
 
 
 def _prefix() -> Any:
-    """What launchers put before each line, for all lines of a block at once."""
     setting = options()
     setting.encoding = re2.Options.Encoding.LATIN1
-    return re2.compile(rb"(?m)^(?:\[[A-Za-z_]+[0-9]{1,6}\]:[ \t]?|[0-9]{1,6}: )", setting)
+    return re2.compile(_PREFIX, setting)

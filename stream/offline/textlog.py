@@ -26,6 +26,7 @@ _LABEL = re.compile(rb"\d{1,6}: ")
 _LABELS_IN: Final = 100
 _LOOKED_AT: Final = 120
 _PIECE: Final = 2048
+_BAR: Final = b"%|"
 _BACK: Final = 200
 """How many lines back a line without a time may look for one."""
 
@@ -34,7 +35,7 @@ def _counting_words() -> Any:
     setting = options()
     setting.encoding = re2.Options.Encoding.LATIN1
     setting.case_sensitive = False
-    return re2.compile(rb"(?m)^.*(?:loss|step|iter|epoch|update|batch|\blr\b|reward|%\|).*$", setting)
+    return re2.compile(rb"(?m)^.*(?:loss|step|iter|epoch|update|batch|\blr\b|reward).*$", setting)
 
 
 class _Log:
@@ -70,11 +71,12 @@ class _Log:
 
     def numbers_only(self, number: int, block: bytes, words: Any) -> Iterator[Point]:
         """The numbers in the lines of a block that say nothing else."""
-        counted = 0
+        counted = done = 0
         for found in words.finditer(block):
             start, end = found.span()
+            self._bars(block, done, start)
             number += block.count(b"\n", counted, start)
-            counted = start
+            counted, done = start, end
             text, rank = _cleaned(block[start:end].decode("utf-8", "replace"), self._labelled)
             points = self._of(text, rank, number, None)
             if points:
@@ -84,8 +86,21 @@ class _Log:
             for point in points:
                 point.time = self._time
                 yield point
+        self._bars(block, done, len(block))
         time = self._before(block, len(block))
         self._time = time if time is not None else self._time
+
+    def _bars(self, block: bytes, start: int, end: int) -> None:
+        """Of the progress bars on lines between others only the last one of each rank counts."""
+        seen: set[int | None] = set()
+        while (at := block.rfind(_BAR, start, end)) >= 0:
+            end = block.rfind(b"\n", start, at) + 1 or start
+            line = block[end : block.find(b"\n", at) + 1 or len(block)]
+            text, rank = _cleaned(line.decode("utf-8", "replace"), self._labelled)
+            if rank not in seen and self._reader(rank).see_bar(text):
+                seen.add(rank)
+                if self._numbers.keys() == {None}:
+                    return
 
     def _before(self, block: bytes, end: int) -> int | None:
         """The time of the nearest line above that has one."""
@@ -99,14 +114,17 @@ class _Log:
         return None
 
     def _of(self, text: str, rank: int | None, number: int, time: int | None) -> list[Point]:
-        reader = self._numbers.get(rank)
-        if reader is None:
-            reader = self._numbers[rank] = LineNumbers()
-        points = reader.points(text, number)
+        points = self._reader(rank).points(text, number)
         for point in points:
             point.rank = rank if point.rank is None else point.rank
             point.time = time
         return points
+
+    def _reader(self, rank: int | None) -> LineNumbers:
+        reader = self._numbers.get(rank)
+        if reader is None:
+            reader = self._numbers[rank] = LineNumbers()
+        return reader
 
 
 def read(source: Opened, notes: Notes, sieve: Sieve | None = None) -> Points:

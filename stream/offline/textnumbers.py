@@ -36,15 +36,18 @@ class LineNumbers:
         """The step and the eval in a line, whichever of them are there."""
         if not _PERHAPS.search(line):
             if "|" in line:
-                self._see_bar(line)
+                self.see_bar(line)
             return []
         if "\r" not in line:
             return self._part(line, number)
         return [point for part in line.split("\r") if part for point in self._part(part, number)]
 
-    def _see_bar(self, line: str) -> None:
+    def see_bar(self, line: str) -> bool:
+        """Remember the step of the last progress bar in a line; False where there is none."""
+        found = None
         for found in BAR.finditer(line):
             self._bar_step = int(found["step"])
+        return found is not None
 
     def _part(self, line: str, number: int) -> list[Point]:
         if "{" in line and (start := _JSON.search(line)):
@@ -54,7 +57,7 @@ class LineNumbers:
         else:
             found = self._words(line, number)
         if "|" in line:
-            self._see_bar(line)
+            self.see_bar(line)
         return found
 
     def _json(self, text: str, before: str, number: int) -> list[Point]:

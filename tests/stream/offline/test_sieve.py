@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.diagnose.logmatch import LogMatcher
+from stream.offline.opening import Opened
+from stream.offline.points import Notes
 from stream.offline.sieve import Sieve
-from stream.offline.textlog import _cleaned
+from stream.offline.textlog import _cleaned, read
 from stream.rulelang import load_text
 from tests.stream.offline.packs import ruleset
 
@@ -53,3 +56,31 @@ def test_rules_that_read_every_line_get_every_line() -> None:
 def test_without_log_rules_nothing_is_let_through() -> None:
     """Numbers are still read."""
     assert not Sieve(()).lets_through(b"anything\n")
+
+
+_WRITTEN = st.lists(
+    st.builds(
+        "{}{}".format,
+        st.sampled_from(["", "", "[default0]:", "[default1]:", "\x1b[32m"]),
+        st.one_of(
+            st.integers(0, 99).map(" {0}%|###   | {0}/100 [00:01<00:02, 3.0it/s]".format),
+            st.integers(0, 99).map("{{'loss': {0}.5, 'epoch': 0.{0}}}".format),
+            st.sampled_from(["NCCL INFO 50%| done", "", "iteration 7 | lm loss: 2.5 |"]),
+        ),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=150)
+@given(_WRITTEN)
+def test_a_block_without_log_findings_gives_the_same_steps(texts: list[str]) -> None:
+    """Whether it is read line by line or only where something counts: progress bars say the step by rank."""
+    stream = "".join(f"{text}\n" for text in texts).encode()
+
+    def steps(sieve: Sieve | None) -> list[tuple[object, ...]]:
+        source = Opened("any.log", io.BufferedReader(io.BytesIO(stream)), "")
+        points = [point for point in read(source, Notes("any.log"), sieve) if point.name != "train.log"]
+        return [(one.line, one.step, one.rank, one.values) for one in points]
+
+    assert steps(Sieve(())) == steps(None)
