@@ -45,25 +45,29 @@ class Writer:
         self._producer: Any = None
         self._idempotent = True
         self._pid = 0
+        self._doing = ""
+        self._closed = False
         self._forked: list[Any] = []
         self._ending: set[asyncio.Task[None]] = set()
 
     def write(self, topic: str, messages: Sequence[Message], timeout_s: float) -> None:
         """Deliver to all in-sync replicas. Raises KafkaError or OSError."""
-        self._own()
-        assert self._loop is not None
-        future = self._loop.submit(self._in_time(topic, messages, timeout_s))
+        try:
+            future = self._own().submit(self._in_time(topic, messages, timeout_s))
+        except RuntimeError:
+            raise KafkaError("closed") from None
         try:
             future.result(timeout_s + GRACE_S)
         except (asyncio.TimeoutError, FutureTimeoutError):
             future.cancel()
-            raise KafkaTimeoutError(f"no answer within {timeout_s:g} s") from None
+            raise KafkaTimeoutError(f"no answer within {timeout_s:.1f} s while {self._doing}") from None
         except CancelledError:
             # aiokafka cancels what waits on a connection that it closes.
             raise KafkaError("the connection was closed") from None
 
     def close(self, timeout_s: float) -> None:
-        """Close the connections and let go of the thread; later calls open them again."""
+        """Close the connections and let go of the thread; calls under way and later ones fail."""
+        self._closed = True
         held, self._loop = self._loop, None
         producer, self._producer = self._producer, None
         if held is None or self._pid != os.getpid():
@@ -73,13 +77,16 @@ class Writer:
                 held.submit(client.abort(producer)).result(timeout_s)
         loop.release(held, timeout_s)
 
-    def _own(self) -> None:
+    def _own(self) -> loop.LoopThread:
         """Take part in the loop of this process; what a parent process opened stays untouched."""
+        if self._closed:
+            raise KafkaError("closed")
         if self._pid != os.getpid():
             self._forked.append(self._producer)
             self._pid, self._loop, self._producer = os.getpid(), None, None
         if self._loop is None:
             self._loop = loop.acquire()
+        return self._loop
 
     async def _in_time(self, topic: str, messages: Sequence[Message], timeout_s: float) -> None:
         try:
@@ -89,11 +96,12 @@ class Writer:
             raise
 
     async def _deliver(self, topic: str, messages: Sequence[Message], timeout_s: float) -> None:
-        producer = self._producer or await self._connect(timeout_s)
+        self._doing = "connecting"
+        producer = self._producer or await self._connect()
         # Whoever instruments aiokafka must not see what we send: its spans would be sent too, and so on.
         send = inspect.unwrap(AIOKafkaProducer.send)
-        if not self._create_topics:
-            await _must_exist(producer.client, topic)
+        await self._find(producer.client, topic)
+        self._doing = "waiting for acknowledgements"
         futures = [await send(producer, topic, message.value, message.key) for message in messages]
         for future in futures:
             await future
@@ -106,22 +114,34 @@ class Writer:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 
-    async def _connect(self, timeout_s: float) -> Any:
+    async def _find(self, cluster: Any, topic: str) -> None:
+        """Wait for a topic that may be created; raise KafkaError at once for one that must be there."""
+        if cluster.cluster.partitions_for_topic(topic) is not None:
+            return
+        self._doing = f"waiting for topic {topic}, which may not exist"
+        if self._create_topics:
+            await cluster._wait_on_metadata(topic)
+            return
+        await cluster.force_metadata_update()
+        if cluster.cluster.partitions_for_topic(topic) is None:
+            raise KafkaError(f"topic {topic} does not exist; `trainwarden topics apply` creates it")
+
+    async def _connect(self) -> Any:
         """A producer that is connected; idempotent unless the broker will not have it."""
         try:
-            return await self._open(timeout_s)
+            return await self._open()
         except (BrokerResponseError, IncompatibleBrokerVersion):
             if not self._idempotent:
                 raise
             # Tansu does not know InitProducerId; Kafka before 2.8 wants a permission for it.
             self._idempotent = False
         self._drop()
-        return await self._open(timeout_s)
+        return await self._open()
 
-    async def _open(self, timeout_s: float) -> Any:
+    async def _open(self) -> Any:
         settings = self._settings
         self._producer = producer = AIOKafkaProducer(
-            acks="all", enable_idempotence=self._idempotent, request_timeout_ms=max(1, int(timeout_s * 1000)),
+            acks="all", enable_idempotence=self._idempotent,
             compression_type=None if settings.compression == "none" else settings.compression,
             max_request_size=settings.max_message_bytes + ROOM, **self._client,
         )  # fmt: skip
@@ -129,12 +149,3 @@ class Writer:
             client.never_create(producer.client)
         await producer.start()
         return producer
-
-
-async def _must_exist(cluster: Any, topic: str) -> None:
-    """Raises KafkaError at once for a topic that is not there, where aiokafka would wait for it."""
-    known = cluster.cluster.partitions_for_topic
-    if known(topic) is None:
-        await cluster.force_metadata_update()
-        if known(topic) is None:
-            raise KafkaError(f"topic {topic} does not exist; `trainwarden topics apply` creates it")

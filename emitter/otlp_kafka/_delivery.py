@@ -30,6 +30,7 @@ class Delivery:
         self._writer = Writer(plan.kafka, create_topics=True)
         self._where = f"kafka://{plan.kafka.brokers}, topic {plan.topic}"
         self._down = self._said_late = self._said_large = False
+        self._closed = threading.Event()
         self._fresh()
 
     def deliver(self, messages: Sequence[Message]) -> bool:
@@ -63,7 +64,10 @@ class Delivery:
         return ended
 
     def _fresh(self) -> None:
-        self._pid, self._busy, self._closed = os.getpid(), threading.Lock(), threading.Event()
+        self._pid, self._busy = os.getpid(), threading.Lock()
+        closed, self._closed = self._closed.is_set(), threading.Event()
+        if closed:
+            self._closed.set()
 
     def _own(self) -> None:
         """After a fork the lock may be held by a thread that the child does not have."""
