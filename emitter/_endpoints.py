@@ -7,13 +7,12 @@ import os
 from typing import Final, NamedTuple
 
 from emitter._guard import logger
+from emitter._records import LOGS, TRACES
 from emitter._settings import Settings
 from emitter.otlp import environment
 from emitter.vocabulary import stack
 
 BASE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
-LOGS: Final = "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
-TRACES: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 class Endpoints(NamedTuple):
@@ -21,11 +20,6 @@ class Endpoints(NamedTuple):
 
     logs: str
     spans: str
-
-    @property
-    def protocol(self) -> str:
-        """``http``, ``grpc`` or ``kafka``"""
-        return self.logs.partition("://")[0].removesuffix("s")
 
 
 def find(settings: Settings) -> Endpoints | None:
@@ -50,28 +44,30 @@ def first_host(brokers: str) -> str:
 
 def _from_base(base: str) -> Endpoints:
     base = base.rstrip("/")
-    if not base.startswith("http"):
-        return Endpoints(base, base)
-    return Endpoints(f"{base}/v1/logs", f"{base}/v1/traces")
+    return Endpoints(base + _path(base, LOGS), base + _path(base, TRACES))
 
 
 def _from_opentelemetry() -> Endpoints | None:
-    """Signal variables are used as they are, the general one as a base: OTLP exporter specification."""
-    base, logs, traces = (_url(name) for name in (BASE, LOGS, TRACES))
-    if environment.protocol() == "grpc":
-        return _grpc(logs or base, traces or base)
-    logs = logs or (f"{base}/v1/logs" if base else None)
+    """Where the variables send logs; spans without a place of their own go beside them."""
+    logs = _place(LOGS)
     if logs is None:
         return None
-    beside = logs.removesuffix("/v1/logs") + "/v1/traces"
-    return Endpoints(logs, traces or (f"{base}/v1/traces" if base else beside))
+    return Endpoints(logs, _place(TRACES) or logs.removesuffix("/v1/logs") + _path(logs, TRACES))
 
 
-def _grpc(logs: str | None, traces: str | None) -> Endpoints | None:
-    """The scheme http or https says whether to use TLS; without traces' own place they go with the logs."""
-    if logs is None:
+def _place(signal: str) -> str | None:
+    """A signal's own variable is used as it is, the general one as a base: OTLP exporter specification."""
+    own, base = _url(f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"), _url(BASE)
+    found = own or base
+    if found is None:
         return None
-    return Endpoints(logs.replace("http", "grpc", 1), (traces or logs).replace("http", "grpc", 1))
+    if environment.protocol(signal) == "grpc":
+        return found.replace("http", "grpc", 1)
+    return own or f"{base}{_path(found, signal)}"
+
+
+def _path(url: str, signal: str) -> str:
+    return f"/v1/{signal}" if url.startswith("http") else ""
 
 
 def _url(name: str) -> str | None:

@@ -16,7 +16,7 @@ class Line:
     def __init__(self, target: str) -> None:
         self._target = target
         self._wait_s = FIRST_WAIT_S
-        self._warn_at = float("-inf")
+        self._warn_at = self._remark_at = float("-inf")
         self.down = False
         self.retry_at = float("-inf")
 
@@ -24,6 +24,7 @@ class Line:
         """Take in what became of a batch."""
         if outcome.fate is Fate.SENT:
             self._up()
+            self._in_part(outcome, now)
             return
         if outcome.fate is Fate.RETRY:
             self.retry_at = now + max(self._wait_s, min(outcome.wait_s or 0.0, 60.0))
@@ -35,6 +36,15 @@ class Line:
         if self.down:
             logger.info("telemetry flows again to %s", self._target)
         self.down, self._wait_s, self.retry_at = False, FIRST_WAIT_S, float("-inf")
+
+    def _in_part(self, outcome: Outcome, now: float) -> None:
+        """The receiver took the request, but not all of it, or has something to say about it."""
+        if (outcome.refused or outcome.why) and now >= self._remark_at:
+            self._remark_at = now + WARN_EVERY_S
+            logger.warning(
+                "%s refused %d records of a request (%s); they are counted as refused, training goes on",
+                self._target, outcome.refused, outcome.why or "no reason given",
+            )  # fmt: skip
 
     def _warn(self, outcome: Outcome, now: float) -> None:
         if self.down or now < self._warn_at:

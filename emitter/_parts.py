@@ -6,10 +6,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from emitter import _probes
+from emitter import _exporters, _probes
 from emitter._actions import Actions
 from emitter._commands import Commander
-from emitter._endpoints import find, first_host, is_loopback
+from emitter._endpoints import first_host, is_loopback
 from emitter._guard import guard, logger
 from emitter._ranks import Identity
 from emitter._settings import Settings
@@ -18,7 +18,6 @@ from emitter.vocabulary import attributes, cloudevents, stack
 
 if TYPE_CHECKING:
     from emitter._clock import Clock
-    from emitter._endpoints import Endpoints
     from emitter._queue import Queue
     from emitter._records import Exporter
     from emitter._session import Session
@@ -40,57 +39,8 @@ class Deadline:
 
 
 def exporter(settings: Settings, identity: Identity) -> Exporter | None:
-    """OTLP to the endpoint that is found; without one None and a warning."""
-    places = find(settings)
-    if places is None:
-        logger.warning(
-            "no endpoint: telemetry goes nowhere. Start `trainwarden up`, or set TRAINWARDEN_ENDPOINT or "
-            "init(endpoint=...); training goes on"
-        )
-        return None
-    with guard:
-        if places.protocol == "kafka":
-            return _kafka_exporter(places.logs, identity.emitter, settings.export_timeout_s)
-        if places.protocol == "grpc":
-            return _grpc_exporter(places, settings.export_timeout_s)
-        from emitter._otel import OtlpExporter
-
-        return OtlpExporter(places.logs, places.spans, settings.export_timeout_s)
-    return None
-
-
-def _kafka_exporter(brokers: str, key: str, timeout_s: float) -> Exporter | None:
-    try:
-        from emitter.kafka.exporter import KafkaExporter
-        from emitter.kafka.settings import KafkaSettingError, resolve
-    except ImportError as error:
-        _no_extra(error, "kafka")
-        return None
-    try:
-        return KafkaExporter(resolve({"brokers": brokers}), key, timeout_s)
-    except KafkaSettingError as error:
-        logger.warning("%s; telemetry goes nowhere, training goes on", error)
-        return None
-
-
-def _grpc_exporter(places: Endpoints, timeout_s: float) -> Exporter | None:
-    try:
-        from emitter.otlp.grpc import GrpcExporter, GrpcSettingError
-    except ImportError as error:
-        _no_extra(error, "grpc")
-        return None
-    try:
-        return GrpcExporter(places.logs, places.spans, timeout_s)
-    except GrpcSettingError as error:
-        logger.warning("%s; telemetry goes nowhere, training goes on", error)
-        return None
-
-
-def _no_extra(error: ImportError, extra: str) -> None:
-    logger.warning(
-        "telemetry goes nowhere: %s is not installed. Install it with `pip install 'trainwarden[%s]'`; "
-        "training goes on", error.name or error, extra,
-    )  # fmt: skip
+    """What carries requests to the endpoint that is found."""
+    return _exporters.build(settings, identity.emitter)
 
 
 def encoder(settings: Settings, identity: Identity, node: str) -> Encoder:
@@ -173,7 +123,12 @@ def sampler(settings: Settings, identity: Identity, queue: Queue, clock: Clock) 
     from emitter.probes.sampler import Sampler
 
     with guard:
-        return Sampler(queue, clock, settings.resources_s, host=identity.local_rank == 0)
+        pauses = None
+        if settings.gc_pauses:
+            from emitter.probes.gc_pauses import GcProbe
+
+            pauses = GcProbe()
+        return Sampler(queue, clock, settings.resources_s, host=identity.local_rank == 0, pauses=pauses)
     return None
 
 

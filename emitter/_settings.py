@@ -109,6 +109,21 @@ def _gpus(value: Any) -> str:
     return str(word)
 
 
+def _urls(value: Any) -> tuple[str, ...]:
+    try:
+        found = _names(value)
+    except ValueError:
+        found = ("",)
+    for url in found:
+        # Numbers are put in later; a port may be one of them.
+        parts = urlsplit(url.replace("{", "").replace("}", ""))
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ValueError(
+                "URLs such as http://localhost:9400/metrics, separated by commas, or a list of them"
+            )
+    return found
+
+
 def _kafka(value: Any) -> str:
     parts = urlsplit(value) if isinstance(value, str) else None
     if parts is None or parts.scheme != "kafka" or not all(":" in host for host in parts.netloc.split(",")):
@@ -199,6 +214,35 @@ class Settings:
     data_wait: bool = _row(
         _flag, True, "TRAINWARDEN_DATA_WAIT", "Measure the loop's wait for torch's DataLoader as `data_time`."
     )
+    gc_pauses: bool = _row(
+        _flag, True, "TRAINWARDEN_GC_PAUSES", "With `resources`: time the garbage collector's pauses."
+    )
+    kernel_log: bool = _row(
+        _flag,
+        True,
+        "TRAINWARDEN_KERNEL_LOG",
+        "Send the kernel's messages where they can be read, once a node.",
+    )
+    console: bool = _row(_flag, False, "TRAINWARDEN_CONSOLE", "Send what the process prints, line by line.")
+    tail: tuple[str, ...] | None = _row(
+        _names,
+        None,
+        "TRAINWARDEN_TAIL",
+        "Files to follow, with `*` and `{rank}`; those without `{rank}` or `{local_rank}` once a node.",
+    )
+    lines_per_s: int = _row(
+        _count, 100, "TRAINWARDEN_LINES_PER_S", "Most lines a second of each file, stream and the kernel."
+    )
+    scrape: tuple[str, ...] | None = _row(
+        _urls,
+        None,
+        "TRAINWARDEN_SCRAPE",
+        "Prometheus text endpoints to pull, such as `http://localhost:9400/metrics`; as with `tail`.",
+    )
+    scrape_keep: tuple[str, ...] | None = _row(
+        _names, None, "TRAINWARDEN_SCRAPE_KEEP", "Names of metrics to keep, with `*`; all without it."
+    )
+    scrape_s: float = _row(_seconds, 15.0, "TRAINWARDEN_SCRAPE_S", "Seconds between pulls.")
     stacks: bool = _row(
         _flag, True, "TRAINWARDEN_STACKS", "Answer `dump_stacks` commands; send stacks when progress stalls."
     )
@@ -224,8 +268,11 @@ class Settings:
         "Records kept while the endpoint is slow or away; beyond it they are lost and counted.",
     )
     batch_size: int = _row(_count, 512, "TRAINWARDEN_BATCH_SIZE", "Most records in one request.")
-    export_timeout_s: float = _row(
-        _seconds, 10.0, "TRAINWARDEN_EXPORT_TIMEOUT_S", "Longest time one request may take."
+    export_timeout_s: float | None = _row(
+        _seconds,
+        None,
+        "TRAINWARDEN_EXPORT_TIMEOUT_S",
+        "Longest time one request may take; else `OTEL_EXPORTER_OTLP_TIMEOUT`, else 10 s.",
     )
     shutdown_s: float = _row(
         _seconds,

@@ -19,24 +19,24 @@ Fields = dict[int, list[Any]]
 
 def resource(body: bytes) -> dict[str, Any]:
     """The resource attributes of a request."""
-    group = _fields(_first(_fields(body), 1))
-    return _attributes(_fields(_first(group, 1)).get(1, []))
+    group = fields_of(_first(fields_of(body), 1))
+    return _attributes(fields_of(_first(group, 1)).get(1, []))
 
 
 def logs(body: bytes) -> list[Log]:
     """The records of an ExportLogsServiceRequest."""
-    return [_log(_fields(record)) for record in _records(body)]
+    return [_log(fields_of(record)) for record in _records(body)]
 
 
 def spans(body: bytes) -> list[Span]:
     """The spans of an ExportTraceServiceRequest."""
-    return [_span(_fields(record)) for record in _records(body)]
+    return [_span(fields_of(record)) for record in _records(body)]
 
 
 def _records(body: bytes) -> Iterator[bytes]:
-    for group in _fields(body).get(1, []):
-        for scoped in _fields(group).get(2, []):
-            yield from _fields(scoped).get(2, [])
+    for group in fields_of(body).get(1, []):
+        for scoped in fields_of(group).get(2, []):
+            yield from fields_of(scoped).get(2, [])
 
 
 def _log(fields: Fields) -> Log:
@@ -49,7 +49,7 @@ def _log(fields: Fields) -> Log:
 
 
 def _span(fields: Fields) -> Span:
-    status = _fields(_first(fields, 15))
+    status = fields_of(_first(fields, 15))
     error = status.get(2, [b""])[0].decode() if status.get(3) == [2] else None
     parent = fields.get(4)
     return Span(
@@ -66,13 +66,13 @@ def _id(raw: bytes) -> int:
 def _attributes(pairs: list[bytes]) -> dict[str, Any]:
     found = {}
     for pair in pairs:
-        fields = _fields(pair)
+        fields = fields_of(pair)
         found[_first(fields, 1).decode()] = _value(_first(fields, 2))
     return found
 
 
 def _value(data: bytes) -> Any:
-    ((kind, values),) = _fields(data).items()
+    ((kind, values),) = fields_of(data).items()
     value = values[-1]
     if kind == 1:
         return value.decode()
@@ -91,7 +91,8 @@ def _first(fields: Fields, number: int) -> Any:
     return fields[number][0]
 
 
-def _fields(data: bytes) -> Fields:
+def fields_of(data: bytes) -> Fields:
+    """The fields of any protobuf message."""
     found: Fields = {}
     place, end = 0, len(data)
     value: Any
