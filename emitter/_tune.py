@@ -92,4 +92,5 @@ def _scale_bases(optimizer: Any, scheduler: Any, factor: float) -> None:
         bases = getattr(found, "base_lrs", None)
         if bases is not None:
             found.base_lrs = [base * factor for base in bases]
+            found._last_lr = [rate * factor for rate in getattr(found, "_last_lr", ())]
         waiting.extend(getattr(found, "_schedulers", ()))

@@ -23,6 +23,7 @@ class Loop:
         self._run, self._settings = run, dict(settings)
         self._asked = False
         self.reporting = False
+        self.refused = False
 
     def begin(self, run: str | None = None) -> None:
         """Start a session unless there is one. Raises SettingError as ``emitter.init`` does."""
@@ -37,10 +38,11 @@ class Loop:
         if session is None:
             self.reporting = False
             return False
+        self.refused = False
         other, emitter_id = _reporter[0] and _reporter[0](), _reporter[1]
         if other is not None and other is not self and emitter_id == session.identity.emitter:
             logger.warning("another integration reports the steps of this run already; this one keeps quiet")
-            self.reporting = False
+            self.reporting, self.refused = False, True
             return False
         _reporter = (weakref.ref(self), session.identity.emitter)
         self.reporting = True
