@@ -7,14 +7,12 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from emitter._records import ERROR
+from emitter import _host_probes
 from emitter.vocabulary import events
 
 if TYPE_CHECKING:
     from emitter._session import Session
 
-NVML_PATIENCE_S: Final = 60.0
-"""A call to the driver that takes longer is reported; its thread is left behind."""
 WATCH_S: Final = 1.0
 
 
@@ -46,6 +44,7 @@ def build(session: Session, *, threads: bool) -> list[Probe]:
         made.append(ooms)
         looks.append(ooms.start)
     if threads:
+        made += _host_probes.build(session)
         made += _gpus(session, looks) + _torch_memory(session) + _watcher(session, looks)
     return made
 
@@ -85,19 +84,14 @@ def _gpus(session: Session, looks: list[Callable[[], None]]) -> list[Probe]:
     )
     if choice is None:
         return []
-    from emitter.probes.gpu import GpuProbe
-    from emitter.probes.ticker import Ticker
+    from emitter.probes.gpu_threads import GpuThreads
 
-    probe = GpuProbe(choice, session.log)
-    sampler = Ticker("gpus", settings.resources_s, lambda: _offer_all(session, probe.sample()), probe.close)
-    looks.append(_hang_check(session, sampler.stuck_s))
-    made: list[Probe] = [sampler]
-    if settings.gpu_events:
-        from emitter.probes.xid import XidProbe
-
-        xids = XidProbe(probe, session.log)
-        made.append(Ticker("xid", 0.1, xids.turn, xids.close))
-    return made
+    threads = GpuThreads(
+        choice, session.log, lambda values: _offer_all(session, [values]), settings.resources_s,
+        xids=settings.gpu_events,
+    )  # fmt: skip
+    looks.append(threads.check)
+    return [threads]
 
 
 def _torch_memory(session: Session) -> list[Probe]:
@@ -131,21 +125,6 @@ def _watcher(session: Session, looks: list[Callable[[], None]]) -> list[Probe]:
             one()
 
     return [Ticker("watch", WATCH_S, look)]
-
-
-def _hang_check(session: Session, stuck_s: Callable[[], float]) -> Callable[[], None]:
-    told = False
-
-    def check() -> None:
-        nonlocal told
-        if not told and stuck_s() > NVML_PATIENCE_S:
-            told = True
-            session.log(
-                f"NVML has not answered for {stuck_s():.0f} s: the driver or a GPU may hang; GPUs are not "
-                "sampled until it does", ERROR, {},
-            )  # fmt: skip
-
-    return check
 
 
 def _offer_all(session: Session, rows: list[dict[str, Any]]) -> None:

@@ -132,6 +132,9 @@ class GpuProbe:
         except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded) as error:
             logger.debug("no NVIDIA GPUs are sampled: %s", error)
             return []
+        except pynvml.NVMLError_LibRmVersionMismatch:
+            self._log("Failed to initialize NVML: Driver/library version mismatch", WARNING, {})
+            return []
         except pynvml.NVMLError as error:
             self._log(f"Failed to initialize NVML: {error}", WARNING, {})
             return []
