@@ -115,7 +115,10 @@ class Packer:
         return data if len(data) <= RECORD_LIMIT else otlp.log(_cut(record))
 
     def _convert(self, item: Item) -> Log:
-        values, bad = flatten(item.values or {})
+        try:
+            values, bad = flatten(item.values or {})
+        except Exception:  # noqa: BLE001 - a name's own code may raise anything
+            values, bad = {}, 1
         bad += _place(values, attributes.STEP, item.step, int)
         bad += _place(values, attributes.EPOCH, item.epoch, float)
         values[attributes.SEQ] = item.seq
