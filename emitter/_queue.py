@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from emitter._records import Item, Span
+from emitter._values import Reading
+from emitter._waiting import POLL_S, Waiting
 
 QUEUE_FULL: Final = "queue_full"
 NO_ENDPOINT: Final = "no_endpoint"
 REFUSED: Final = "refused"
 UNDELIVERED: Final = "undelivered"
 BAD_VALUE: Final = "bad_value"
+UNREAD_VALUE: Final = "unread_value"
+"""On a device, and not read: it did not come within a second, or a graph was being captured."""
 CUT: Final = "cut"
 
 RESERVE: Final = 1024
@@ -37,6 +42,7 @@ class Queue:
         self._lost: dict[str, int] = {}
         # Reentrant: a signal handler may interrupt the thread that holds it.
         self._lock = threading.RLock()
+        self.waiting = Waiting(self.items.append, self._unread, self.wake.set)
 
     def offer(
         self,
@@ -49,13 +55,31 @@ class Queue:
         body: str | None = None,
         severity: int = 0,
         rare: bool = False,
+        reading: Reading | None = None,
     ) -> None:
         """Append a record, or count it as lost. ``rare`` ones may use the reserve."""
         seq = next(self.sequence)
-        if len(self.items) >= self.limit + (RESERVE if rare else 0):
+        if self.room() + (RESERVE if rare else 0) <= 0:
             self.lose(QUEUE_FULL)
             return
-        self.items.append(Item(monotonic_ns, seq, name, step, epoch, values, body, severity))
+        item = Item(monotonic_ns, seq, name, step, epoch, values, body, severity)
+        if reading is not None and reading.pending:
+            self.waiting.add(item, reading)
+        else:
+            self.items.append(item)
+
+    def room(self) -> int:
+        """How many more records there is place for."""
+        return self.limit - len(self.items) - len(self.waiting)
+
+    def rest(self, seconds: float, now_ns: Callable[[], int]) -> None:
+        """Wait for something urgent, at most this long; values that come meanwhile are put in."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self.wake.wait(min(left, POLL_S) if self.waiting.used else left):
+                break
+            self.waiting.settle(now_ns())
+        self.wake.clear()
 
     def offer_span(self, span: Span) -> None:
         """Append a finished span, or count it as lost."""
@@ -63,6 +87,9 @@ class Queue:
             self.lose(QUEUE_FULL)
             return
         self.spans.append(span)
+
+    def _unread(self, count: int) -> None:
+        self.lose(UNREAD_VALUE, count)
 
     def lose(self, reason: str, count: int = 1) -> None:
         """Count a loss; it is reported when the line is back."""

@@ -52,7 +52,8 @@ class Sender:
         if self._thread is not None:
             self._thread.join(timeout_s)
         held = sum(payload.records for payload in self._held.values())
-        left = len(self._queue.items) + len(self._queue.spans) + self._packer.left + held
+        queue = self._queue
+        left = len(queue.items) + len(queue.waiting) + len(queue.spans) + self._packer.left + held
         if left:
             self._queue.lose(UNDELIVERED, left)
             reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self._queue.totals.items()))
@@ -62,6 +63,7 @@ class Sender:
 
     def turn(self) -> None:
         """Send all that waits, unless the line is down and its waiting time is not over."""
+        self._queue.waiting.settle(self._clock.monotonic_ns())
         for signal in (LOGS, TRACES):
             while self._once(signal):
                 if self._thread is not None:
@@ -71,8 +73,7 @@ class Sender:
         _quiet.ours()
         try:
             while not self._closing:
-                self._queue.wake.wait(self._settings.flush_s)
-                self._queue.wake.clear()
+                self._queue.rest(self._settings.flush_s, self._clock.monotonic_ns)
                 with guard:
                     self._pulse()
                     self.turn()
@@ -84,6 +85,7 @@ class Sender:
     def _last_turn(self) -> None:
         self._line.retry_at = float("-inf")
         self._report()
+        self._queue.waiting.finish(self._clock.monotonic_ns)
         self.turn()
 
     def _once(self, signal: str) -> bool:

@@ -8,17 +8,18 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from emitter import _parts, _probes
+from emitter import _parts, _probes, _tensors
 from emitter._clock import Clock
 from emitter._exits import Restart
 from emitter._guard import guard
 from emitter._hooks import Hooks
-from emitter._queue import BAD_VALUE, QUEUE_FULL, Queue
+from emitter._queue import BAD_VALUE, Queue
 from emitter._ranks import Identity
 from emitter._records import ERROR, FATAL, Exporter
 from emitter._sender import Sender
 from emitter._settings import Settings
-from emitter._values import snapshot
+from emitter._steps import Steps
+from emitter._values import UNREADABLE, Reading
 from emitter.checkpoints.spans import Checkpoint
 from emitter.probes.logs import exception_attributes
 from emitter.vocabulary import attributes, events
@@ -46,20 +47,14 @@ class Session:
         self.settings, self.identity = settings, identity
         self.clock = clock or Clock()
         self.queue = Queue(settings.queue_size)
-        self.pending = False
         self.closed = False
         self._threads = threads
         self.node = socket.gethostname()
         self._monotonic_ns = self.clock.monotonic_ns
-        self._items, self._limit, self._seq = self.queue.items, self.queue.limit, self.queue.sequence
-        self._count = 0
-        self._step: Any = None
-        self._stepped_ns = 0
-        self._progress_ns = self._monotonic_ns()
-        self._beat_ns = self._progress_ns
+        self.steps = Steps(self.queue, self._monotonic_ns, self._boundary)
+        self.step, self.arm, self.beside = self.steps.take, self.steps.arm, self.steps.beside
+        self._changed_ns = self._beat_ns = self._monotonic_ns()
         self._beat_now = True
-        self._data_ns = 0
-        self._urgent = False
         self._phases: list[str] = []
         self._exit: tuple[object, int] | None = None
         self._restarting = False
@@ -72,7 +67,6 @@ class Session:
         self.sampler = _parts.sampler(settings, identity, self.queue, self.clock)
         self.logs = _parts.logs(settings, self.log)
         self.hooks = Hooks(self) if settings.hooks else None
-        self.beside: dict[str, Any] = {}
         self.probes = _probes.build(self, threads=threads)
 
     def start(self) -> None:
@@ -92,58 +86,30 @@ class Session:
             with guard:
                 probe.start()
 
-    def step(self, step: Any, epoch: Any, values: dict[str, Any]) -> None:
-        """One optimizer step ended. The training thread pays for this: keep it to the bare need."""
-        now = self._monotonic_ns()
-        urgent = False
-        if self.beside:
-            self._add_beside(values)
-        for name, value in values.items():
-            kind = type(value)
-            if kind is float:
-                if value - value != 0.0:  # NaN and infinities, without a call
-                    urgent = True
-            elif kind is not int and kind is not str:
-                values[name] = snapshot(value)
-        if self._stepped_ns and "step_time" not in values:
-            values["step_time"] = (now - self._stepped_ns) * _S
-        if self._data_ns:
-            values.setdefault("data_time", self._data_ns * _S)
-            self._data_ns = 0
-        self._count += 1
-        self._step = self._count - 1 if step is None else step
-        self._stepped_ns = self._progress_ns = now
-        seq = next(self._seq)
-        if len(self._items) < self._limit:
-            self._items.append((now, seq, events.STEP, self._step, epoch, values))
-        else:
-            self.queue.lose(QUEUE_FULL)
-        if urgent is not self._urgent:
-            self._urgent = urgent
-            self.queue.wake.set()
-        if self.pending:
-            self._boundary()
-
     def offer(self, name: str, values: Mapping[str, Any], **more: Any) -> None:
         """Any other record, its values read now where the caller may change them."""
-        taken = {str(key): snapshot(value) for key, value in values.items()}
-        self.queue.offer(self._monotonic_ns(), name, taken, **more)
+        reading = Reading(texts=name != events.EVAL)
+        taken = reading.all(values)
+        self.queue.offer(self._monotonic_ns(), name, taken, reading=reading, **more)
 
     def waited(self, nanoseconds: int) -> None:
         """Time that the loop waited for data; not counted inside a phase, ``data`` measures itself."""
         if not self._phases:
-            self._data_ns += nanoseconds
+            self.steps.waited(nanoseconds)
 
     def training(self) -> tuple[int, int] | None:
         """Steps so far, and when progress was last made (monotonic ns); None in a phase that may be long."""
         if self._phases and self._phases[-1] not in ("train", "data"):
             return None
-        return self._count, self._progress_ns
+        return self.steps.count, self._progress_ns
 
     def merged(self, given: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Both, the named values winning; what is no mapping is counted and left out."""
         try:
-            return {**given, **values}
+            both: dict[Any, Any] = {**given, **values}
+            if all(type(name) is str for name in both):
+                return both
+            return {name: value if isinstance(name, str) else UNREADABLE for name, value in both.items()}
         except Exception:  # noqa: BLE001 - whatever was passed, it must not end the loop
             self.queue.lose(BAD_VALUE)
             return values
@@ -177,15 +143,12 @@ class Session:
         finally:
             self._leave(name)
             if name == "data":
-                self._data_ns += self._monotonic_ns() - started
-
-    def arm(self) -> None:
-        """The next ``step()`` has commands to look at."""
-        self.pending = True
+                self.steps.waited(self._monotonic_ns() - started)
 
     def at_step(self) -> int | None:
         """The step we are at, where it is a plain number."""
-        return self._step if type(self._step) is int else None
+        step = self.steps.at
+        return step if type(step) is int else None
 
     def pulse(self) -> None:
         """Offer a heartbeat when one is due, or when the phase has changed."""
@@ -194,9 +157,9 @@ class Session:
             return
         self._beat_now, self._beat_ns = False, now
         phases = self._phases
-        phase = phases[-1] if phases else ("train" if self._count else "init")
+        phase = phases[-1] if phases else ("train" if self.steps.count else "init")
         values = {attributes.PHASE: phase, events.PROGRESS_AGE: (now - self._progress_ns) * _S}
-        self.queue.offer(now, events.HEARTBEAT, values, step=self._step, rare=True)
+        self.queue.offer(now, events.HEARTBEAT, values, step=self.at_step(), rare=True)
 
     def crashed(self, error: BaseException) -> None:
         """The process ends by an exception that nobody caught."""
@@ -217,7 +180,7 @@ class Session:
 
     def exiting(self, code: object) -> None:
         """Remember the exit code; a later step shows that the exit was caught."""
-        self._exit, self._restarting = (code, self._count), False
+        self._exit, self._restarting = (code, self.steps.count), False
 
     def signalled(self, number: int, *, deadly: bool) -> None:
         """A signal asks the process to end; if nobody else handles it, this is the last chance to send."""
@@ -250,6 +213,7 @@ class Session:
     def abandon(self) -> None:
         """After a fork, in the child: no threads, nothing sent, as if there were no session."""
         self.closed = True
+        _tensors.forget()
         self._stop_listening()
 
     def _stop_listening(self) -> None:
@@ -269,20 +233,13 @@ class Session:
         return {"state": ending.pop(events.LIFECYCLE_STATE), **ending}
 
     def _exit_outcome(self) -> dict[str, Any]:
-        code = self._exit[0] if self._exit and self._exit[1] == self._count else None
+        code = self._exit[0] if self._exit and self._exit[1] == self.steps.count else None
         number = 0 if code is None else code if isinstance(code, int) else 1
         failed = events.KILLED if self._restarting else events.FAILED
         state = failed if number else events.FINISHED
         return {events.LIFECYCLE_STATE: state, events.EXIT_CODE: number}
 
-    def _add_beside(self, values: dict[str, Any]) -> None:
-        """What probes measured since the last step; what the trainer logs itself wins."""
-        measured, self.beside = self.beside, {}
-        for name, value in measured.items():
-            values.setdefault(name, value)
-
     def _boundary(self) -> None:
-        self.pending = False
         try:
             with guard:
                 self.commander.boundary(self.at_step())
@@ -290,9 +247,10 @@ class Session:
             self.exiting(error.code)
             self._restarting = isinstance(error, Restart)
             raise
-        finally:
-            # What commands took is not time of a step.
-            self._stepped_ns = self._progress_ns = self._monotonic_ns()
+
+    @property
+    def _progress_ns(self) -> int:
+        return max(self._changed_ns, self.steps.at_ns)
 
     def _enter(self, name: str) -> None:
         self._phases.append(name)
@@ -304,7 +262,7 @@ class Session:
         self._changed(name)
 
     def _changed(self, name: str) -> None:
-        self._progress_ns = self._monotonic_ns()
+        self._changed_ns = self._monotonic_ns()
         # Once a step would be too often.
         self._beat_now = self._beat_now or name != "data"
 

@@ -95,19 +95,41 @@ def test_nan_is_kept() -> None:
 
 def test_dict_is_flattened() -> None:
     """A dict gives one value per leaf, its keys joined by slashes."""
-    attributes, bad = flatten({"loss": snapshot({"ce": torch.tensor(1.5), "aux": {"z": 2}, 3: None})})
+    attributes, bad = flatten({"loss": snapshot({"ce": torch.tensor(1.5), "aux": {"z": 2}, "n": None})})
 
     assert (attributes, bad) == ({"loss/ce": 1.5, "loss/aux/z": 2}, 0)
 
 
-def test_endless_dict_ends() -> None:
-    """A dict that contains itself is cut, not followed."""
+def _loop(width: int = 1) -> dict[str, Any]:
     loop: dict[str, Any] = {}
-    loop["again"] = loop
-    attributes, bad = flatten({"v": snapshot(loop)})
+    loop.update({f"again {place}": loop for place in range(width)})
+    return loop
 
-    assert bad == 0
-    assert list(attributes) == ["v/again/again/again/again"]
+
+def _wide() -> dict[str, Any]:
+    shared: dict[str, Any] = {str(place): 1.0 for place in range(200)}
+    for _ in range(3):
+        shared = {str(place): shared for place in range(200)}
+    return shared
+
+
+def _deep() -> list[Any]:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    return deep
+
+
+@pytest.mark.parametrize("value", [_loop(), _loop(256), _wide()], ids=["loop", "wide loop", "1.6e9 leaves"])
+def test_endless_dict_is_one_bad_value(value: Any) -> None:
+    """A dict that contains itself, or that unfolds into more than anybody means, is not followed."""
+    assert flatten({"v": snapshot(value)}) == ({}, 1)
+
+
+@pytest.mark.parametrize("value", [_deep(), [0.5] * 10_000_000, [_loop()]], ids=["deep", "long", "loop"])
+def test_text_of_a_container_is_short_and_quick(value: Any) -> None:
+    """An attribute of an event shows the beginning of a long container, and no more of it is read."""
+    assert len(str(convert(value))) < TEXT_LIMIT
 
 
 def test_tensor_is_read_when_it_is_logged(captured: Captured) -> None:
@@ -122,34 +144,29 @@ def test_tensor_is_read_when_it_is_logged(captured: Captured) -> None:
     assert (found["running"], found["array"], found["nested/a"]) == (1.0, 1.0, 1.0)
 
 
-def test_tensor_on_a_device_is_left_to_the_sender() -> None:
-    """What is not in host memory is not read by the training thread."""
-
-    class Device:
-        type = "cuda"
-
-    class OnDevice:
-        device = Device()
-
-        def item(self) -> float:
-            return 4.5
-
-    value = OnDevice()
-    assert snapshot(value) is value
-    assert convert(value) == 4.5
-
-
 def test_bad_values_cost_themselves_only(captured: Captured) -> None:
     """One event with everything odd in it: the good values arrive, the bad ones are counted."""
     emitter.step(
-        5, loss=math.nan, text="word", none=None, nested={"a": 1}, scalar=torch.tensor(2.0), huge=2**70,
-        array=torch.ones(3), broken=Broken(),
+        5, {"1": 2.0, 1: 3.0, Broken(): 1.0}, loss=math.nan, none=None, nested={"a": 1, 2: 5.0, "b": "word"},
+        scalar=torch.tensor(2.0), huge=2**70, text="word", array=torch.ones(3), broken=Broken(),
+        meta=torch.empty((), device="meta"), loop=_loop(3), objects=[1.0], enum=Colour.RED, complex=1 + 2j,
     )  # fmt: skip
 
     found = dict(captured.named("train.step")[0].attributes)
     assert math.isnan(float(found.pop("loss")))
-    assert found == {"text": "word", "nested/a": 1, "scalar": 2.0, "huge": float(2**70),
+    assert found == {"1": 2.0, "nested/a": 1, "scalar": 2.0, "huge": float(2**70),
                      "train.step": 5, "train.seq": 1}  # fmt: skip
+    assert captured.session.queue.totals == {"bad_value": 12}
+
+
+def test_texts_belong_to_events(captured: Captured) -> None:
+    """A metric is a number; an attribute of an event of your own may be a text."""
+    emitter.eval(1, score=0.5, text="word")
+    emitter.event("mine", {3: 1.0}, text="word")
+
+    assert captured.named("train.eval")[0].attributes["score"] == 0.5
+    assert "text" not in captured.named("train.eval")[0].attributes
+    assert captured.named("mine")[0].attributes["text"] == "word"
     assert captured.session.queue.totals == {"bad_value": 2}
 
 
