@@ -248,6 +248,7 @@ FORKING = """
 """
 
 
+@pytest.mark.slow
 def test_forks_of_the_trainer_are_harmless(collector: Collector, port: int, tmp_path: Path) -> None:
     """init loads grpc; workers and forks end as without it, nothing comes twice; a fork may init."""
     environ = {**os.environ, "TRAINWARDEN_STRICT": "0", "PYTHONPATH": str(Path(__file__).parents[2])}
