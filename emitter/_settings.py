@@ -118,9 +118,7 @@ def _urls(value: Any) -> tuple[str, ...]:
         # Numbers are put in later; a port may be one of them.
         parts = urlsplit(url.replace("{", "").replace("}", ""))
         if parts.scheme not in ("http", "https") or not parts.netloc:
-            raise ValueError(
-                "URLs such as http://localhost:9400/metrics, separated by commas, or a list of them"
-            )
+            raise ValueError("URLs such as http://localhost:9400/metrics, or a list of them")
     return found
 
 
@@ -221,7 +219,7 @@ class Settings:
         _flag,
         True,
         "TRAINWARDEN_KERNEL_LOG",
-        "Send the kernel's messages where they can be read, once a node.",
+        "Send the kernel's messages where they are readable, once a node.",
     )
     console: bool = _row(_flag, False, "TRAINWARDEN_CONSOLE", "Send what the process prints, line by line.")
     tail: tuple[str, ...] | None = _row(
