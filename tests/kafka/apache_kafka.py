@@ -72,15 +72,18 @@ def jars() -> Path:
 
 
 class ApacheKafka:
-    """One broker in a directory of its own. ``start`` returns when it answers, ``stop`` when it is gone."""
+    """One broker in a directory of its own. ``start`` returns when it answers, ``stop`` when it is gone.
 
-    def __init__(self, directory: Path, port: int, controller_port: int) -> None:
+    ``more`` are further properties, or other values of the usual ones.
+    """
+
+    def __init__(self, directory: Path, port: int, controller_port: int, more: str = "") -> None:
         self.bootstrap = f"127.0.0.1:{port}"
         self._directory = directory
         self._log = directory / "kafka.log"
         self._properties = directory / "server.properties"
         self._properties.write_text(
-            _PROPERTIES.format(port=port, controller_port=controller_port, log_dir=directory / "data")
+            _PROPERTIES.format(port=port, controller_port=controller_port, log_dir=directory / "data") + more
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -88,11 +91,11 @@ class ApacheKafka:
         heap = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"]
         return [require("java"), *heap, _QUIET, "-cp", f"{jars()}/*", main, *arguments]
 
-    def format(self) -> None:
-        """Write the cluster id into the empty data directory, as KRaft asks."""
+    def format(self, *more: str) -> None:
+        """Write the cluster id into the empty data directory, as KRaft asks; ``more`` are arguments."""
         cluster = str(uuid.uuid4())
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
-        subprocess.run(command, check=True, timeout=120, stdout=subprocess.DEVNULL)
+        subprocess.run([*command, *more], check=True, timeout=120, stdout=subprocess.DEVNULL)
 
     def start(self, timeout_s: float = 90.0) -> None:
         """Start the broker and wait until it answers a metadata request."""
