@@ -55,6 +55,8 @@ def resource(settings: Settings, identity: Identity, node: str) -> dict[str, Any
     given = environment.resource()
     found: dict[str, Any] = {
         **given,
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.name": "trainwarden",
         attributes.SERVICE_NAME: settings.service_name or given.get(attributes.SERVICE_NAME) or settings.role,
         attributes.SERVICE_INSTANCE_ID: identity.emitter,
         attributes.HOST_NAME: node,
