@@ -68,7 +68,9 @@ def _from_record(record: LogRecord, source: Sender, index: int) -> Event:
     seq = anyvalue.integer(values.pop(attributes.SEQ, None))
     step = anyvalue.integer(values.pop(attributes.STEP, None))
     epoch = anyvalue.number(values.pop(attributes.EPOCH, None))
-    values = source.canonical(values)
+    metric, values = points.of_record(record.event_name, values)
+    if metric is None:  # attributes of a point are no metrics, whatever they are called
+        values = source.canonical(values)
     if EPOCH_VALUE in values:
         logged = anyvalue.number(values.pop(EPOCH_VALUE))
         epoch = logged if epoch is None else epoch
@@ -82,6 +84,7 @@ def _from_record(record: LogRecord, source: Sender, index: int) -> Event:
         record.severity_number,
         anyvalue.text(anyvalue.scalar(record.body)) if record.HasField("body") else None,
         values,
+        metric=metric,
     )
 
 

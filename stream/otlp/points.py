@@ -36,6 +36,14 @@ def events_of(metric: Metric, resource: int) -> Iterator[Event]:
             )
 
 
+def of_record(name: str, values: dict[str, Value]) -> tuple[str | None, dict[str, Value]]:
+    """Metric and values of a log record of this event name; None for a record that is no point."""
+    metric = values.get(vocabulary.METRIC_NAME) if name == vocabulary.METRIC else None
+    if not isinstance(metric, str):
+        return None, values
+    return metric, {name: value for name, value in values.items() if name != vocabulary.METRIC_NAME}
+
+
 def _number(point: NumberDataPoint) -> dict[str, Value]:
     kind = point.WhichOneof("value")
     return {} if kind is None else {VALUE: getattr(point, kind)}

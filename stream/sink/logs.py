@@ -11,7 +11,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeL
 from emitter.vocabulary import attributes, events
 from stream.otlp import anyvalue, resources
 from stream.otlp.parse import parse_logs
-from stream.sink import tables
+from stream.sink import point_rows, tables
 from stream.sink.recent import Recent
 from stream.sink.records import Record, Who, int64, moment, within
 from stream.sink.rows import Rank, Rows
@@ -72,6 +72,8 @@ class _Group:
         store = self.typed.get(log.event_name)
         if store is not None:
             store(log, time, values)
+        elif log.event_name == events.METRIC and point_rows.is_point(values):
+            self.rows.add(tables.METRICS, self._point(scope, time, values))
         else:
             self.rows.add(tables.OTEL_LOGS, self._log(log, scope, time))
 
@@ -120,14 +122,27 @@ class _Group:
         age = anyvalue.number(values.get(events.PROGRESS_AGE))
         self.rows.add(tables.HEARTBEATS, (*self.who.at(time), step, phase, age, *self._sent(values)))
 
-    def _log(self, log: LogRecord, scope: ScopeLogs, time: int) -> Row:
+    def _point(self, scope: ScopeLogs, time: int, values: dict[str, anyvalue.Scalar]) -> Row:
+        record = self.record
+        fixed = {
+            **vars(self.who), "time": time, "service": self.sender.resource.service or "",
+            "scope": scope.scope.name, "resource": self._resource_pairs(),
+            "seq": int64(anyvalue.integer(values.get(attributes.SEQ))),
+            "src_topic": record.topic, "src_partition": record.partition, "src_offset": record.offset,
+        }  # fmt: skip
+        return point_rows.row({**point_rows.told(values), **fixed})
+
+    def _resource_pairs(self) -> Pairs:
         if self.resource_pairs is None:
             self.resource_pairs = pairs(self.group.resource.attributes)
+        return self.resource_pairs
+
+    def _log(self, log: LogRecord, scope: ScopeLogs, time: int) -> Row:
         about: InstrumentationScope = scope.scope
         return (
             time, log.trace_id.hex(), log.span_id.hex(), log.flags & 0xFF, log.severity_text,
             within(log.severity_number, 0, 255, 0), self.sender.resource.service or "",
-            anyvalue.text(anyvalue.scalar(log.body)) or "", self.group.schema_url, self.resource_pairs,
+            anyvalue.text(anyvalue.scalar(log.body)) or "", self.group.schema_url, self._resource_pairs(),
             scope.schema_url, about.name, about.version, pairs(about.attributes), pairs(log.attributes),
             log.event_name, *self.record.source,
         )  # fmt: skip

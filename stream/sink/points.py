@@ -9,21 +9,14 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric, N
 
 from stream.otlp import resources
 from stream.otlp.parse import parse_metrics
-from stream.sink import tables
+from stream.sink import point_rows, tables
 from stream.sink.logs import pairs
 from stream.sink.recent import Recent
-from stream.sink.records import NONE, Record, Who, moment
+from stream.sink.records import Record, Who, moment
 from stream.sink.rows import Rows
 
 _TEMPORALITY: Final = ("", "delta", "cumulative")
 _NO_VALUE: Final = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
-_COLUMNS: Final = tuple(tables.SCHEMAS[tables.METRICS].names)
-_EMPTY: Final[dict[str, Any]] = {
-    "temporality": "", "monotonic": False, "value": None, "count": 0, "sum": None, "min": None, "max": None,
-    "bucket_counts": (), "explicit_bounds": (), "scale": 0, "zero_count": 0, "positive_offset": 0,
-    "positive_counts": (), "negative_offset": 0, "negative_counts": (), "quantiles": (),
-    "quantile_values": (), "seq": NONE,
-}  # fmt: skip
 
 
 def add_metrics(record: Record, rows: Rows, recent: Recent) -> None:
@@ -32,7 +25,7 @@ def add_metrics(record: Record, rows: Rows, recent: Recent) -> None:
         resource = resources.sender(group.resource, None).resource
         who = Who.of(resource)
         fixed = {
-            **_EMPTY, **vars(who), "service": resource.service or "",
+            **point_rows.EMPTY, **vars(who), "service": resource.service or "",
             "resource": pairs(group.resource.attributes),
             "src_topic": record.topic, "src_partition": record.partition, "src_offset": record.offset,
         }  # fmt: skip
@@ -40,8 +33,7 @@ def add_metrics(record: Record, rows: Rows, recent: Recent) -> None:
             fixed["scope"] = scope.scope.name
             for metric in scope.metrics:
                 for point in _points(metric, record.time):
-                    row = {**fixed, **point}
-                    rows.add(tables.METRICS, tuple(row[name] for name in _COLUMNS))
+                    rows.add(tables.METRICS, point_rows.row({**fixed, **point}))
 
 
 def _points(metric: Metric, now: int) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags, Metric
 
@@ -66,3 +67,20 @@ def test_points_without_a_value_are_no_events() -> None:
     empty.gauge.data_points.add()
     flagged.gauge.data_points.add(as_int=1, flags=DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK)
     assert _events(empty, flagged, Metric(name="c")) == []
+
+
+def test_a_log_record_can_be_a_point() -> None:
+    """An emitter that pulls an endpoint sends numbered records; attributes keep their names."""
+    request = ExportLogsServiceRequest()
+    log = request.resource_logs.add().scope_logs.add().log_records.add(event_name="metric", time_unix_nano=5)
+    for name, value in (("metric.name", "DCGM_FI_DEV_GPU_TEMP"), ("gpu", "3"), ("lr", "x")):
+        log.attributes.add(key=name).value.string_value = value
+    log.attributes.add(key="value").value.double_value = 61.0
+    log.attributes.add(key="train.seq").value.int_value = 9
+    ((event,),) = [group.events for group in events.events_from_logs(request)]
+
+    assert (event.name, event.metric, event.seq) == ("metric", "DCGM_FI_DEV_GPU_TEMP", 9)
+    assert event.values == {"gpu": "3", "lr": "x", "value": 61.0}
+    del log.attributes[0]
+    ((other,),) = [group.events for group in events.events_from_logs(request)]
+    assert (other.metric, other.values["learning_rate"]) == (None, "x")

@@ -8,7 +8,7 @@ from typing import Any
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, Metric
 
 from emitter.vocabulary import topics
-from tests.stream.sink.build import T0, listed, points, put, record, rows_of
+from tests.stream.sink.build import T0, listed, logs, points, put, record, rows_of
 
 CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 
@@ -101,3 +101,23 @@ def test_a_summary_has_its_quantiles() -> None:
 def test_a_metric_without_data_is_no_row() -> None:
     """An empty metric is neither a row nor an error."""
     assert stored(Metric(name="empty")) == []
+
+
+def test_a_point_that_came_as_a_log_record() -> None:
+    """Emitters send what they pulled as records with a number: they are rows like those of OTLP metrics."""
+    attributes = {"metric.name": "up", "value": 1, "gpu": "3", "attributes.value": "x", "train.seq": 4}
+    found = rows_of(record(logs({"event": "metric", "attributes": attributes}))).arrow()
+
+    (row,) = listed(found["train_metrics"])
+    assert (row["name"], row["kind"], row["value"], row["time"]) == ("up", "gauge", 1.0, T0)
+    assert (row["attributes"], row["seq"], row["emitter"]) == ([("gpu", "3"), ("value", "x")], 4, "e3")
+    assert ("train.run.id", "run-1") in row["resource"]
+
+
+def test_a_log_record_that_only_looks_like_a_point() -> None:
+    """Without a name or a number it is kept with the other records."""
+    given = [{"metric.name": "up", "value": "high"}, {"value": 1.0, "train.seq": 5}]
+    found = rows_of(record(logs(*({"event": "metric", "attributes": one} for one in given)))).arrow()
+
+    assert "train_metrics" not in found
+    assert len(found["otel_logs"]) == 2
