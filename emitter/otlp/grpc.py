@@ -5,7 +5,6 @@ Specification: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -28,6 +27,7 @@ METHODS: Final = {
     TRACES: f"{_SERVICE}.trace.v1.TraceService/Export",
 }
 PORT: Final = 4317
+FILES: Final = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
 DETAILS: Final = "grpc-status-details-bin"
 _MAX_ANSWER: Final = 1024 * 1024
 
@@ -85,7 +85,7 @@ class GrpcExporter:
 
     def _call(self, signal: str, url: str) -> Any:
         """The method as a function from bytes to bytes; signals with the same place share a channel."""
-        files = tuple(_setting(signal, name) for name in ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"))
+        files = tuple(environment.file(signal, name) for name in FILES)
         channel = self._channels.get((url, files))
         if channel is None:
             channel = self._channels[url, files] = _channel(signal, url, files)
@@ -113,11 +113,6 @@ def _content(signal: str, file: str | None) -> bytes | None:
             f"OTEL_EXPORTER_OTLP_CERTIFICATE, _CLIENT_KEY and _CLIENT_CERTIFICATE for {signal}: "
             f"expected files that can be read, got {file!r} ({error.strerror})"
         ) from None
-
-
-def _setting(signal: str, name: str) -> str | None:
-    own = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}", "").strip()
-    return own or os.environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip() or None
 
 
 def _origin(url: str) -> str:

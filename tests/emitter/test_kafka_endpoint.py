@@ -37,7 +37,7 @@ def _init(run: str, endpoint: str, **settings: Any) -> None:
     emitter.init(run, run_id=run, endpoint=endpoint, resources=False, logs=False, hooks=False, **settings)
 
 
-def _records(broker: str, topic: str, run: str, enough: int = 1) -> list[Any]:
+def _records(broker: str, run: str, enough: int = 1, name: str = "train.step") -> list[Any]:
     """Log records of a run, each with the key of its message."""
 
     def unpacked(found: list[Any]) -> list[Any]:
@@ -47,11 +47,14 @@ def _records(broker: str, topic: str, run: str, enough: int = 1) -> list[Any]:
             for group in ExportLogsServiceRequest.FromString(message.value).resource_logs
             for scope in group.scope_logs
             for record in scope.log_records
-            if record.event_name == "train.step"
+            if record.event_name == name
         ]
 
     messages = read_topic(
-        broker, topic, lambda found: len(unpacked(found)) >= enough, lambda one: run.encode() in one.value
+        broker,
+        topics.OTLP_LOGS,
+        lambda found: len(unpacked(found)) >= enough,
+        lambda one: run.encode() in one.value,
     )
     return unpacked(messages)
 
@@ -68,7 +71,7 @@ def test_steps_and_spans_are_on_the_topics(broker: str) -> None:
         pass
     emitter.shutdown()
 
-    found = _records(broker, topics.OTLP_LOGS, run, 50)
+    found = _records(broker, run, 50)
     assert [attributes(record)["train.step"] for _, record in found] == list(range(50))
     assert {used for used, _ in found} == {key}
     (spans,) = read_topic(broker, topics.OTLP_SPANS, len, lambda one: run.encode() in one.value)
@@ -93,7 +96,7 @@ def test_commands_and_telemetry_share_one_thread(broker: str) -> None:
     assert [thread.name for thread in threading.enumerate()].count(loop.THREAD) == 1
     emitter.shutdown()
 
-    assert _records(broker, topics.OTLP_LOGS, run)
+    assert _records(broker, run)
 
 
 def test_broker_that_comes_later_gets_everything_once(
@@ -110,7 +113,7 @@ def test_broker_that_comes_later_gets_everything_once(
         asyncio.run(stream_topics.apply(bootstrap)).check()
         for step in range(5, 10):
             emitter.step(step, loss=1.0)
-        found = _records(bootstrap, topics.OTLP_LOGS, run, 10)
+        found = _records(bootstrap, run, 10)
         emitter.shutdown()
     finally:
         child.kill()
@@ -208,14 +211,14 @@ def test_what_is_refused_is_counted_by_the_session(broker: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRAINWARDEN_KAFKA_MAX_MESSAGE_BYTES", "4000")
         _init(run, f"kafka://{broker}")
-    for step in range(10):
-        emitter.step(step, note="n" * (3900 if step == 4 else 5))
+    for number in range(10):
+        emitter.log(f"{number} " + "n" * (3900 if number == 4 else 5))
     assert _api._session is not None
     queue = _api._session.queue
     emitter.shutdown()
 
-    steps = [attributes(record)["train.step"] for _, record in _records(broker, topics.OTLP_LOGS, run, 9)]
-    assert steps == [step for step in range(10) if step != 4]
+    lines = [record.body.string_value[0] for _, record in _records(broker, run, 9, "train.log")]
+    assert lines == list("012356789")
     assert queue.totals == {"refused": 1}
 
 
