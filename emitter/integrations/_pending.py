@@ -18,7 +18,7 @@ class Pending:
         self._held: tuple[int, Any, dict[str, Any]] | None = None
         self._logged: dict[str, Any] = {}
         self._data_s: float | None = None
-        self._mark = 0.0
+        self._mark = self._since = 0.0
 
     def begin(self) -> None:
         """Training starts."""
@@ -28,11 +28,15 @@ class Pending:
 
     def restart_clock(self) -> None:
         """What came before does not belong to the next step."""
-        self._mark = self._loop.elapsed_s
+        self._mark = self._since = self._loop.elapsed_s
+
+    def data_asked(self) -> None:
+        """The trainer waits for data from here on; so it does after each step."""
+        self._since = self._loop.elapsed_s
 
     def data_came(self) -> None:
-        """The data of the next step are there."""
-        self._data_s = self._loop.elapsed_s - self._mark
+        """Data of the next step are there."""
+        self._data_s = (self._data_s or 0.0) + self._loop.elapsed_s - self._since
 
     def hold(self, step: int, epoch: Any, rate: Any) -> None:
         """An optimizer step ended."""
