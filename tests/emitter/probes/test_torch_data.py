@@ -1,0 +1,128 @@
+"""How long the loop waits for torch's DataLoader."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import dataloader as module
+
+import emitter
+from emitter.probes.torch_data import DataWaitProbe
+from emitter.testing import capture
+
+
+class Slow(Dataset[torch.Tensor]):  # type: ignore[misc]  # torch is not followed
+    """Each item takes a second of a clock that only it moves."""
+
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        self.now_ns += 10**9
+        if index == 99:
+            raise KeyError("mine")
+        return torch.tensor(index)
+
+
+class Stream(IterableDataset[int]):  # type: ignore[misc]  # torch is not followed
+    """Three numbers."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(3))
+
+
+@pytest.fixture
+def untouched() -> Iterator[None]:
+    """The class is as torch made it before and after."""
+    before = module._BaseDataLoaderIter.__next__
+    assert before.__module__ == module.__name__
+    yield
+    assert module._BaseDataLoaderIter.__next__ is before
+
+
+def test_waiting_is_measured(untouched: None) -> None:
+    """Batch for batch, what came before the session included; nothing once it is over."""
+    dataset = Slow()
+    waits: list[int] = []
+    loader = DataLoader(dataset, batch_size=2)
+    early = iter(loader)
+    probe = DataWaitProbe(waits.append, lambda: dataset.now_ns)
+    probe.start()
+    probe.start()
+    assert [len(batch) for batch in early] == [2, 2, 2]
+    probe.close()
+    list(loader)
+
+    assert waits == [2 * 10**9] * 3
+
+
+def test_the_loop_sees_what_it_saw(untouched: None) -> None:
+    """Batches, types and exceptions are the trainer's own, with workers and without."""
+    plain = list(DataLoader(Slow(), batch_size=2)), list(DataLoader(Stream(), batch_size=2))
+    kind = type(iter(DataLoader(Slow())))
+    with capture():
+        measured = list(DataLoader(Slow(), batch_size=2)), list(DataLoader(Stream(), batch_size=2))
+        with_workers = list(DataLoader(Slow(), batch_size=2, num_workers=1))
+        assert type(iter(DataLoader(Slow()))) is kind
+        with pytest.raises(KeyError, match="mine"):
+            next(iter(DataLoader(Slow(), sampler=[99])))
+
+    assert str(measured) == str(plain)
+    assert str(with_workers) == str(plain[0])
+
+
+def test_it_goes_out_as_data_time(untouched: None) -> None:
+    """With the step that the batch was for; off when it is off."""
+    for on in (True, False):
+        with capture(data_wait=on) as captured:
+            for step, _ in enumerate(DataLoader(Slow(), batch_size=2)):
+                emitter.step(step)
+            sent = captured.named("train.step")
+
+        assert len(sent) == 3
+        assert all(("data_time" in log.attributes) is on for log in sent)
+
+
+def test_time_that_is_measured_otherwise_is_not_counted_twice(untouched: None) -> None:
+    """Inside `phase("data")` the phase counts; the batches of an evaluation are none of the loop's."""
+    dataset = Slow()
+    waits: list[int] = []
+    with capture(data_wait=False) as captured:
+
+        def waited(nanoseconds: int) -> None:
+            waits.append(nanoseconds)
+            captured.session.waited(nanoseconds)
+
+        probe = DataWaitProbe(waited, lambda: dataset.now_ns)
+        probe.start()
+        for phase in ("eval", "data"):
+            with emitter.phase(phase):
+                next(iter(DataLoader(dataset)))
+        emitter.step(0)
+        (log,) = captured.named("train.step")
+        probe.close()
+
+    assert waits == [10**9] * 2
+    assert float(log.attributes["data_time"]) < 0.9
+
+
+def test_prefetching_threads_do_not_count(untouched: None) -> None:
+    """What another thread waits for costs the loop nothing."""
+    dataset = Slow()
+    waits: list[int] = []
+    probe = DataWaitProbe(waits.append, lambda: dataset.now_ns)
+    probe.start()
+    thread = threading.Thread(target=lambda: list(DataLoader(dataset)))
+    thread.start()
+    thread.join()
+    probe.close()
+
+    assert waits == []
+    assert dataset.now_ns > 0
