@@ -26,8 +26,11 @@ class PerSignal:
             exporter.close()
 
 
-def build(settings: Settings, key: str) -> Exporter | None:
-    """What reaches the endpoint that is found; None with a warning without one. ``key``: of Kafka records."""
+def build(settings: Settings, key: str, name: str = "") -> Exporter | None:
+    """What reaches the endpoint that is found; None with a warning without one.
+
+    ``key``: of Kafka records, and one of a kind; ``name``: what people see in the names of files.
+    """
     places = find(settings)
     if places is None:
         logger.warning(
@@ -36,6 +39,8 @@ def build(settings: Settings, key: str) -> Exporter | None:
         )
         return None
     with guard:
+        if _protocol(places.logs) == "file":
+            return _file(places.logs, f"{name}-{key}")
         logs = _one(places, _protocol(places.logs), settings, key)
         if logs is None or _protocol(places.spans) == _protocol(places.logs):
             return logs
@@ -65,6 +70,13 @@ def _one(places: Endpoints, protocol: str, settings: Settings, key: str) -> Expo
     from emitter.otlp.http_exporter import HttpExporter
 
     return HttpExporter(places.logs, places.spans, timeout_s)
+
+
+def _file(url: str, name: str) -> Exporter:
+    from emitter.files.exporter import FileExporter
+    from emitter.files.place import parse
+
+    return FileExporter(parse(url), name)
 
 
 def _kafka(brokers: str, key: str, timeout_s: float) -> Exporter | None:

@@ -13,6 +13,7 @@ from emitter._endpoints import first_host, is_loopback
 from emitter._guard import guard, logger
 from emitter._ranks import Identity
 from emitter._settings import Settings
+from emitter._surroundings import facts
 from emitter.otlp import environment
 from emitter.vocabulary import attributes, cloudevents, stack
 
@@ -40,7 +41,7 @@ class Deadline:
 
 def exporter(settings: Settings, identity: Identity) -> Exporter | None:
     """What carries requests to the endpoint that is found."""
-    return _exporters.build(settings, identity.emitter)
+    return _exporters.build(settings, identity.emitter, f"{identity.run_name}-rank{identity.rank}")
 
 
 def encoder(settings: Settings, identity: Identity, node: str) -> Encoder:
@@ -54,6 +55,7 @@ def resource(settings: Settings, identity: Identity, node: str) -> dict[str, Any
     """Resource attributes of DESIGN 4."""
     given = environment.resource()
     found: dict[str, Any] = {
+        **facts(),
         **given,
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "trainwarden",
@@ -70,6 +72,8 @@ def resource(settings: Settings, identity: Identity, node: str) -> dict[str, Any
         attributes.EMITTER_ID: identity.emitter,
         attributes.ROLE: settings.role,
     }
+    if identity.launcher is not None:
+        found[attributes.LAUNCHER] = identity.launcher
     if identity.node_rank is not None:
         found[attributes.NODE_RANK] = identity.node_rank
     if settings.aliases:

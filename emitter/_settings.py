@@ -94,8 +94,14 @@ def _endpoint(value: Any) -> str:
     parts = urlsplit(value) if isinstance(value, str) else None
     if parts is not None and parts.scheme == "kafka":
         return _kafka(value).rstrip("/")
+    if parts is not None and parts.scheme == "file":
+        from emitter.files import place
+
+        return place.parse(value).url()
     if parts is None or parts.scheme not in ("http", "https", "grpc", "grpcs") or not parts.hostname:
-        raise ValueError("http(s)://host:port, grpc(s)://host:port or kafka://host:port[,host:port]")
+        raise ValueError(
+            "http(s)://host:port, grpc(s)://host:port, kafka://host:port[,host:port] or file:FOLDER"
+        )
     return str(value).rstrip("/")
 
 
@@ -150,7 +156,7 @@ class Settings:
         _endpoint,
         None,
         stack.ENV_ENDPOINT,
-        "Where telemetry goes: `http://` without `/v1/logs`, `grpc://` or `kafka://`; else "
+        "Where telemetry goes: `http://` without `/v1/logs`, `grpc://`, `kafka://` or `file:`; else "
         "`OTEL_EXPORTER_OTLP_*`, or a local `trainwarden up`.",
     )
     commands: str | None = _row(

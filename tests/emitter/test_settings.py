@@ -11,7 +11,7 @@ import pytest
 import emitter
 from emitter._settings import SettingError, Settings, resolve, table
 
-ENDPOINT = "http(s)://host:port, grpc(s)://host:port or kafka://host:port[,host:port]"
+ENDPOINT = "http(s)://host:port, grpc(s)://host:port, kafka://host:port[,host:port] or file:FOLDER"
 PAGE = Path(__file__).parents[2] / "docs" / "emitter.md"
 
 
@@ -62,7 +62,7 @@ def test_variables_are_read(name: str, value: str, expected: tuple[str, Any]) ->
         (
             "TRAINWARDEN_ENDPOINT",
             "localhost:4318",
-            "http(s)://host:port, grpc(s)://host:port or kafka://host:port[,host:port]",
+            "http(s)://host:port, grpc(s)://host:port, kafka://host:port[,host:port] or file:FOLDER",
         ),
         ("TRAINWARDEN_COMMANDS", "kafka://host", "kafka://host:port[,host:port]"),
         ("OTEL_SDK_DISABLED", "ja", "true or false"),
