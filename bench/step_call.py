@@ -1,136 +1,173 @@
-"""What one `step()` with six scalars costs inside a real torch step, against a deque and the OTel SDK.
+"""What one `step()` with six scalars costs inside a real torch step, against peers in the same loop.
 
-Every method is timed in the same loop, in turn, with cold caches and its background threads alive. A local
-HTTP server takes what is sent.
+All are called in turn, each after a training step that has emptied the caches, with its background threads
+alive; each is given the same six local floats in the way its users write it. What was called has to arrive:
+records that are lost end the measurement with an error.
 """
 
 from __future__ import annotations
 
 import statistics
-import threading
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack, contextmanager
 
 from bench.row import Row
+from bench.sink import sink
+from bench.training import training_step
 
 _STEPS = 600
-_WARM_UP = 100
+_WARM_UP = 20
 
-Call = Callable[[int], None]
+Call = Callable[[int, float, float], None]
+"""Takes the step, the loss and one more number; the other four are constants of the call."""
+
+_WHAT = "step() with 6 scalars in a torch step"
 
 
-class _Sink(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-protobuf")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+def deques() -> dict[str, Call]:
+    """The least anybody could do: a record with names, one without, and a keyword call that keeps its dict."""
+    kept: deque[object] = deque(maxlen=10_000)
+    append, now = kept.append, time.time
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+    def named(step: int, loss: float, norm: float) -> None:
+        append(
+            (step, now(), {"loss": loss, "grad_norm": norm, "learning_rate": 1e-3, "tokens_per_second": 1e5,
+                           "a": 0.5, "b": 0.25})
+        )  # fmt: skip
+
+    def bare(step: int, loss: float, norm: float) -> None:
+        append((step, now(), (loss, norm, 1e-3, 1e5, 0.5, 0.25)))
+
+    def keep(step: int, /, **values: float) -> None:
+        append((step, now(), values))
+
+    def keyword(step: int, loss: float, norm: float) -> None:
+        keep(step, loss=loss, grad_norm=norm, learning_rate=1e-3, tokens_per_second=1e5, a=0.5, b=0.25)
+
+    return {"named": named, "bare": bare, "keyword": keyword}
 
 
 @contextmanager
-def _sink() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Sink)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+def ours(url: str, **settings: object) -> Iterator[Call]:
+    """The emitter with everything on that a trainer gets by default."""
+    import emitter
+
+    emitter.init(run="bench", endpoint=url, **settings)  # type: ignore[arg-type]
+
+    def call(step: int, loss: float, norm: float) -> None:
+        emitter.step(
+            step, loss=loss, grad_norm=norm, learning_rate=1e-3, tokens_per_second=1e5, a=0.5, b=0.25
+        )
+
+    yield call
+    emitter.shutdown()
 
 
-def _training_step() -> Callable[[], None]:
-    import torch
-
-    torch.set_num_threads(1)
-    model = torch.nn.Sequential(
-        torch.nn.Linear(256, 512), torch.nn.ReLU(), torch.nn.Linear(512, 512), torch.nn.ReLU(),
-        torch.nn.Linear(512, 10),
-    )  # fmt: skip
-    optimizer = torch.optim.AdamW(model.parameters())
-    inputs, targets = torch.randn(256, 256), torch.randint(0, 10, (256,))
-
-    def step() -> None:
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(inputs), targets).backward()
-        optimizer.step()
-
-    return step
-
-
-def _values(step: int) -> dict[str, float]:
-    return {
-        "loss": 2.5,
-        "grad_norm": 1.0,
-        "learning_rate": 1e-3,
-        "tokens_per_second": 1e5,
-        "a": 0.5,
-        "b": step,
-    }
-
-
-def _otel(endpoint: str) -> tuple[Call, Callable[[], object]]:
+@contextmanager
+def otel(url: str) -> Iterator[Call]:
+    """OpenTelemetry's SDK: a log record through its batch processor and OTLP/HTTP exporter."""
     from opentelemetry._logs import LogRecord
     from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 
     provider = LoggerProvider()
-    provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(f"{endpoint}/v1/logs")))
+    provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(f"{url}/v1/logs")))
     logger = provider.get_logger("bench")
 
-    def call(step: int) -> None:
+    def call(step: int, loss: float, norm: float) -> None:
         logger.emit(
             LogRecord(
-                timestamp=time.time_ns(),
-                event_name="train.step",
-                attributes={"train.step": step, **_values(step)},
+                timestamp=time.time_ns(), event_name="otel",
+                attributes={"train.step": step, "loss": loss, "grad_norm": norm, "learning_rate": 1e-3,
+                            "tokens_per_second": 1e5, "a": 0.5, "b": 0.25},
             )
-        )
+        )  # fmt: skip
 
-    return call, provider.shutdown
+    yield call
+    provider.shutdown()
+
+
+@contextmanager
+def tensorboard() -> Iterator[Call]:
+    """tensorboardX: six scalars into an event file."""
+    from tensorboardX import SummaryWriter
+
+    with tempfile.TemporaryDirectory() as folder, SummaryWriter(folder) as writer:
+        add = writer.add_scalar
+
+        def call(step: int, loss: float, norm: float) -> None:
+            add("loss", loss, step)
+            add("grad_norm", norm, step)
+            add("learning_rate", 1e-3, step)
+            add("tokens_per_second", 1e5, step)
+            add("a", 0.5, step)
+            add("b", 0.25, step)
+
+        yield call
+
+
+@contextmanager
+def wandb() -> Iterator[Call | None]:
+    """wandb offline; None where it is not installed."""
+    try:
+        import wandb as library
+    except ImportError:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        run = library.init(project="bench", mode="offline", dir=folder)
+
+        def call(step: int, loss: float, norm: float) -> None:
+            run.log({"loss": loss, "grad_norm": norm, "learning_rate": 1e-3, "tokens_per_second": 1e5, "a": 0.5,
+                     "b": 0.25}, step=step)  # fmt: skip
+
+        yield call
+        run.finish()
 
 
 def _timed(calls: dict[str, Call]) -> dict[str, float]:
     """Median microseconds of each call, all in one training loop, one after the other in turn."""
-    train = _training_step()
+    train, clock = training_step(), time.perf_counter_ns
     spent: dict[str, list[float]] = {name: [] for name in calls}
-    for step in range(_STEPS * len(calls) + _WARM_UP):
-        name = list(calls)[step % len(calls)]
-        train()
-        start = time.perf_counter_ns()
-        calls[name](step)
-        elapsed = time.perf_counter_ns() - start
-        if step >= _WARM_UP:
-            spent[name].append(elapsed / 1e3)
+    for step in range(_STEPS + _WARM_UP):
+        for name, call in calls.items():
+            loss = train()
+            start = clock()
+            call(step, loss, 1.0)
+            elapsed = clock() - start
+            if step >= _WARM_UP:
+                spent[name].append(elapsed / 1e3)
     return {name: statistics.median(values) for name, values in spent.items()}
 
 
 def measure() -> list[Row]:
-    """Median cost of one call of ours, of a deque's append, and of the SDK's logger.emit."""
-    import emitter
-
-    queue: deque[tuple[int, float, dict[str, float]]] = deque(maxlen=10_000)
-    with _sink() as endpoint:
-        emitter.init(run="bench", endpoint=endpoint, commands=None, logs=False)
-        otel, otel_shutdown = _otel(endpoint)
-        medians = _timed(
-            {
-                "empty": lambda step: None,
-                "deque": lambda step: queue.append((step, time.time(), _values(step))),
-                "ours": lambda step: emitter.step(step, **_values(step)),
-                "otel": otel,
-            }
-        )
-        emitter.shutdown()
-        otel_shutdown()
-    what = "step() with 6 scalars in a torch step"
+    """Median cost of one call of ours and of each peer's; raises RuntimeError where a record is missing."""
+    with sink() as place:
+        with ExitStack() as stack:
+            calls: dict[str, Call] = {"empty": lambda step, loss, norm: None, **deques()}
+            calls["ours"] = stack.enter_context(ours(place.url, logs=False))
+            calls["otel"] = stack.enter_context(otel(place.url))
+            calls["tensorboard"] = stack.enter_context(tensorboard())
+            if (call := stack.enter_context(wandb())) is not None:
+                calls["wandb"] = call
+            medians = _timed(calls)
+        arrived = place.counts()
+    expected = {"train.step": _STEPS + _WARM_UP, "otel": _STEPS + _WARM_UP}
+    if any(arrived.get(name) != count for name, count in expected.items()):
+        raise RuntimeError(f"expected {expected} records to arrive, got {arrived}")
+    named = {
+        "named": ("deque.append of a dict", "<= 3x, aim 1.5x"),
+        "bare": ("deque.append of a tuple, no names", "-"),
+        "keyword": ("floor: a keyword call that keeps its dict", "-"),
+        "otel": ("OTel SDK emit", "<= 1/8"),
+        "tensorboard": ("tensorboardX", "-"),
+        "wandb": ("wandb offline", "-"),
+        "empty": ("empty call", "-"),
+    }
     return [
-        Row(what, medians["ours"], medians["deque"], "us", "deque.append", "<= 3x"),
-        Row(what, medians["ours"], medians["otel"], "us", "OTel SDK emit", "<= 1/8"),
+        Row(_WHAT, medians["ours"], medians[name], "us", *named[name]) for name in named if name in medians
     ]

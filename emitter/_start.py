@@ -27,7 +27,7 @@ def start(arguments: dict[str, Any]) -> None:
         session = Session(settings, identify(settings), _api._handlers, _api._tunables)
         _watch()
         session.start()
-        _api._session = session
+        _api.use(session)
 
 
 def _before_fork() -> None:

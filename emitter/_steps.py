@@ -34,14 +34,14 @@ class _Cells(NamedTuple):
     restart: Callable[[int], None]
 
 
-class _Beside(dict[str, float]):
+class _Beside(dict[str, Any]):
     """Writing to it has the next call look at it."""
 
     def __init__(self, allow: Callable[[int], None]) -> None:
         super().__init__()
         self._allow = allow
 
-    def __setitem__(self, name: str, value: float) -> None:
+    def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
         self._allow(0)
 
@@ -52,7 +52,7 @@ class Steps:
     def __init__(self, queue: Queue, monotonic_ns: Callable[[], int], boundary: Callable[[], None]) -> None:
         self._queue, self._monotonic_ns, self._boundary = queue, monotonic_ns, boundary
         self._cells = _cells(queue, monotonic_ns, self._read, self._number, self._attend)
-        self.beside: dict[str, float] = _Beside(self._cells.allow)
+        self.beside: dict[str, Any] = _Beside(self._cells.allow)
         """Goes out with the next step, under names that the trainer does not log itself."""
         self._data_ns = 0
         self._bad = False
@@ -88,6 +88,7 @@ class Steps:
 
     def _read(self, values: dict[str, Any]) -> Reading | None:
         """Read in place what is no plain number; what is still on its way, if anything."""
+        self._add(values)
         reading = Reading(texts=False)
         for name, value in values.items():
             if type(value) is not float and type(value) is not int:
@@ -96,13 +97,17 @@ class Steps:
         self._cells.allow(0)
         return reading if reading.pending else None
 
-    def _number(self, step: Any, count: int) -> Any:
+    def _number(self, step: Any, values: dict[str, Any], count: int) -> Any:
         """The step's number: its own, or that of the call."""
+        if step is None:
+            step = values.pop("step", None)
         return count if step is None else snapshot(step)
 
     def _attend(self, row: Row, reading: Reading | None) -> None:
         """Everything that most calls need not do."""
         values, queue = row[5], self._queue
+        if reading is None and self.beside:  # a probe may have left a tensor there
+            reading = self._read(values)
         self._add(values)
         bad = any(type(value) is float and value - value != 0.0 for value in values.values())
         room = queue.room()
@@ -139,7 +144,7 @@ def _cells(
     queue: Queue,
     monotonic_ns: Callable[[], int],
     read: Callable[[dict[str, Any]], Reading | None],
-    number: Callable[[Any, int], Any],
+    number: Callable[[Any, dict[str, Any], int], Any],
     attend: Callable[[Row, Reading | None], None],
 ) -> _Cells:
     append, next_seq, name = queue.items.append, queue.sequence.__next__, events.STEP
@@ -159,7 +164,7 @@ def _cells(
                 reading = read(values)
                 break
         if type(step) is not int:
-            step = number(step, count)
+            step = number(step, values, count)
         if epoch is not None and type(epoch) is not float:
             epoch = snapshot(epoch)
         if last is not None and "step_time" not in values:

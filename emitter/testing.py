@@ -123,7 +123,7 @@ def capture(run: str = "test", *, clock: Clock | None = None, **settings: Any) -
     )  # fmt: skip
     captured = Captured(session, exporter)
     session.start()
-    _api._session = session
+    _api.use(session)
     try:
         yield captured
     finally:

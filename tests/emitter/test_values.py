@@ -146,8 +146,9 @@ def test_tensor_is_read_when_it_is_logged(captured: Captured) -> None:
 
 def test_bad_values_cost_themselves_only(captured: Captured) -> None:
     """One event with everything odd in it: the good values arrive, the bad ones are counted."""
+    odd: dict[Any, Any] = {"1": 2.0, 1: 3.0, Broken(): 1.0}
     emitter.step(
-        5, {"1": 2.0, 1: 3.0, Broken(): 1.0}, loss=math.nan, none=None, nested={"a": 1, 2: 5.0, "b": "word"},
+        5, odd, loss=math.nan, none=None, nested={"a": 1, 2: 5.0, "b": "word"},
         scalar=torch.tensor(2.0), huge=2**70, text="word", array=torch.ones(3), broken=Broken(),
         meta=torch.empty((), device="meta"), loop=_loop(3), objects=[1.0], enum=Colour.RED, complex=1 + 2j,
     )  # fmt: skip
@@ -162,7 +163,8 @@ def test_bad_values_cost_themselves_only(captured: Captured) -> None:
 def test_texts_belong_to_events(captured: Captured) -> None:
     """A metric is a number; an attribute of an event of your own may be a text."""
     emitter.eval(1, score=0.5, text="word")
-    emitter.event("mine", {3: 1.0}, text="word")
+    odd: dict[Any, Any] = {3: 1.0}
+    emitter.event("mine", odd, text="word")
 
     assert captured.named("train.eval")[0].attributes["score"] == 0.5
     assert "text" not in captured.named("train.eval")[0].attributes
