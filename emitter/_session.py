@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from emitter._records import ERROR, FATAL, Exporter
 from emitter._sender import Sender
 from emitter._settings import Settings
 from emitter._steps import Steps
+from emitter._surroundings import node_name
 from emitter._values import UNREADABLE, Reading
 from emitter.checkpoints.spans import Checkpoint
 from emitter.probes.logs import exception_attributes
@@ -49,7 +49,7 @@ class Session:
         self.queue = Queue(settings.queue_size)
         self.closed = False
         self._threads = threads
-        self.node = socket.gethostname()
+        self.node = node_name()
         self._monotonic_ns = self.clock.monotonic_ns
         self.steps = Steps(self.queue, self._monotonic_ns, self._boundary)
         self.step, self.arm, self.beside = self.steps.take, self.steps.arm, self.steps.beside
