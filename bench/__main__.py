@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bench.row import Row
 
-NAMES = ("import_time", "step_call", "engine", "rolling", "log_match", "recorded", "history_insert")
+NAMES = ("import_time", "step_call", "engine", "rolling", "log_match", "recorded", "history_insert", "kafka_export")
 
 
 def _table(rows: list[Row]) -> Table:

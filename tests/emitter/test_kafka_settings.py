@@ -90,11 +90,11 @@ def test_file_that_is_no_certificate_is_named(tmp_path: Path) -> None:
         resolve({"tls_ca": str(file)}, {}).client()
 
 
-def test_without_cramjam_gzip_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cramjam_nothing_is_compressed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default falls back; asking for lz4 says what to install."""
-    monkeypatch.setattr("emitter.kafka.settings.has_lz4", lambda: False)
+    monkeypatch.setattr("emitter.kafka.settings.has_zstd", lambda: False)
 
-    assert resolve({}, {}).compression == "gzip"
+    assert resolve({}, {}).compression == "none"
     with pytest.raises(
         KafkaSettingError, match=r"compression: expected none or gzip, as cramjam is not installed"
     ):
