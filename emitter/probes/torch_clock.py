@@ -59,7 +59,9 @@ class CudaClock:
             self._pending.append((name, start, end))
 
     def read(self) -> None:
-        """Add what is known by now; never waits."""
+        """Add what is known by now; never waits. To ask would break the capture of a CUDA graph."""
+        if not self._pending or self._cuda.is_current_stream_capturing():
+            return
         while self._pending and self._pending[0][2].query():
             name, start, end = self._pending.popleft()
             self._add(name, start.elapsed_time(end) * 1e-3)

@@ -110,6 +110,21 @@ def test_the_gradient_norm_is_that_of_torch() -> None:
     assert log.attributes["grad_norm"] == pytest.approx(expected.item(), rel=1e-6)
 
 
+def test_the_norm_is_read_as_every_tensor() -> None:
+    """Beside a tensor of the trainer's own, and alone: in the queue is a number, on the CPU at once."""
+    model, inputs, targets = model_and_data()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with capture() as captured:
+        emitter.watch(model, optimizer)
+        for logged in ({}, {"loss": torch.tensor(1.5)}):
+            torch.nn.functional.mse_loss(model(inputs), targets).backward()
+            optimizer.step()
+            emitter.step(0, logged)
+            values = captured.session.queue.items[-1][5]
+            assert type(values["grad_norm"]) is float
+            assert type(values["forward_time"]) is float
+
+
 @pytest.mark.skipif(not hasattr(torch.nn.utils.clip_grad, torch_clips.HELPER), reason="torch before 2.6")
 def test_clipping_does_not_hide_the_norm() -> None:
     """What is reported is the norm before clipping, which clipping itself computes."""
