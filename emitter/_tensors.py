@@ -51,7 +51,7 @@ def take(value: Any) -> Any:
 
     Raises ValueError for tensors that are no number, or that only other processes could complete.
     """
-    torch = sys.modules.get("torch")
+    torch = _library()
     kind = getattr(torch, "Tensor", None)
     if kind is not None and isinstance(value, kind):
         return _take_tensor(torch, value)
@@ -74,6 +74,11 @@ def start(pendings: list[Pending]) -> list[Arrival]:
             for pending in group:
                 pending.came(MISSING)
     return arrivals
+
+
+def _library() -> Any:
+    """torch, where the trainer has imported it."""
+    return sys.modules.get("torch")
 
 
 def _take_tensor(torch: Any, value: Any) -> Any:
@@ -243,7 +248,7 @@ _harbours: dict[Any, Harbour] = {}
 
 def _harbour(device: Any) -> Harbour:
     if device not in _harbours:
-        _harbours[device] = Harbour(sys.modules["torch"], device)
+        _harbours[device] = Harbour(_library(), device)
     return _harbours[device]
 
 
