@@ -47,8 +47,8 @@ def _docker(text: str) -> str:
     return json.dumps({"log": text + "\n", "stream": "stderr", "time": "2024-03-02T11:02:51.13Z"})
 
 
-def _structured(text: str) -> str:
-    return json.dumps({"ts": 1709377371.13, "level": "error", "message": text})
+def _structured(level: str) -> Callable[[str], str]:
+    return lambda text: json.dumps({"ts": 1709377371.13, "level": level, "message": text})
 
 
 WRAPPINGS: Final[Mapping[str, Callable[[str], str]]] = {
@@ -73,7 +73,15 @@ WRAPPINGS: Final[Mapping[str, Callable[[str], str]]] = {
     "red": lambda text: f"\x1b[31m{text}\x1b[0m",
     "bold in a prefix": _before("\x1b[1m[rank 3]\x1b[0m "),
     "json-file of docker": _docker,
-    "structured": _structured,
+    "structured": _structured("error"),
     "carriage return": lambda text: text + "\r",
     "spaces at the end": lambda text: text + "   ",
+}
+
+# Programs log at level error what went wrong, and the rest at another.
+QUIET_WRAPPINGS: Final[Mapping[str, Callable[[str], str]]] = {
+    **WRAPPINGS,
+    "basicConfig": _before("INFO:root:"),
+    "loguru": _before("2024-03-02 11:02:51.130 | INFO | trainer:main:81 - "),
+    "structured": _structured("info"),
 }
