@@ -1,0 +1,1 @@
+"""Files of OTLP lines to an endpoint: what ``trainwarden ship`` does."""

@@ -1,0 +1,115 @@
+"""Where files are shipped to: the emitter's own exporters, so every endpoint and variable means the same."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from emitter._endpoints import find
+from emitter._records import LOGS, Fate, Outcome, Payload
+from emitter._settings import SettingError, resolve
+from stream.gateway.split import emitter_of
+from stream.otlp import parse
+from stream.shipping.errors import ShippingError
+
+TIMEOUT_S = 30.0
+
+
+class Target(Protocol):
+    """``send`` may block; ``name`` is shown and kept in the cursor: no credentials."""
+
+    name: str
+
+    def send(self, payload: Payload) -> Outcome:
+        """Deliver one request."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds."""
+        ...
+
+
+def target_of(endpoint: str | None) -> Target:
+    """The target of an endpoint, or of the variables and the local stack. Raises ShippingError."""
+    try:
+        places = find(resolve({"endpoint": endpoint}))
+    except SettingError as error:
+        raise ShippingError(
+            str(error).replace("init: expected `endpoint`", "--endpoint: expected it")
+        ) from None
+    if places is None:
+        raise ShippingError(
+            "no endpoint is known: give --endpoint, set TRAINWARDEN_ENDPOINT, or start a stack with "
+            "`trainwarden up`"
+        )
+    scheme = places.logs.partition("://")[0].removesuffix("s")
+    if scheme == "kafka":
+        return _Kafka(places.logs)
+    if scheme == "http":
+        from emitter.otlp.http_exporter import HttpExporter
+
+        return _Named(HttpExporter(places.logs, places.spans, TIMEOUT_S))
+    if scheme == "grpc":
+        from emitter.otlp.grpc import GrpcExporter
+
+        return _Named(GrpcExporter(places.logs, places.spans, TIMEOUT_S))
+    raise ShippingError(f"--endpoint: expected http(s)://, grpc(s):// or kafka://, got {places.logs}")
+
+
+class _Named:
+    """An exporter of the emitter."""
+
+    def __init__(self, exporter: object) -> None:
+        self._exporter: Target = exporter  # type: ignore[assignment]
+        self.name: str = exporter.target  # type: ignore[attr-defined]
+
+    def send(self, payload: Payload) -> Outcome:
+        return self._exporter.send(payload)
+
+    def close(self) -> None:
+        self._exporter.close()
+
+
+class _Kafka:
+    """As the emitter's own: to the Collector's topics, keyed by the emitter that wrote the records."""
+
+    def __init__(self, url: str) -> None:
+        from emitter.kafka.settings import KafkaSettingError, resolve
+        from emitter.kafka.writer import Writer
+
+        try:
+            settings = resolve({"brokers": url})
+        except KafkaSettingError as error:
+            raise ShippingError(str(error)) from None
+        self.name = f"kafka://{settings.brokers}"
+        self._limit, self._writer = settings.max_message_bytes, Writer(settings, create_topics=False)
+
+    def send(self, payload: Payload) -> Outcome:
+        from aiokafka.errors import KafkaError
+
+        from emitter.kafka.client import reason
+        from emitter.kafka.exporter import TOPICS
+        from emitter.kafka.split import write_in_parts
+        from emitter.kafka.writer import Message
+
+        end, key = time.monotonic() + TIMEOUT_S, _key(payload)
+
+        def write(body: bytes) -> None:
+            left = max(0.001, end - time.monotonic())
+            self._writer.write(TOPICS[payload.signal], [Message(key, body)], left)
+
+        try:
+            refused = write_in_parts(payload.signal, payload.body, self._limit, write).records
+        except (KafkaError, OSError) as error:
+            return Outcome(Fate.RETRY, reason(error))
+        return Outcome(Fate.SENT, refused=refused)
+
+    def close(self) -> None:
+        self._writer.close(1.0)
+
+
+def _key(payload: Payload) -> bytes | None:
+    """The emitter id all records share."""
+    if payload.signal == LOGS:
+        return emitter_of(parse.parse_logs(payload.body).resource_logs)
+    return emitter_of(parse.parse_spans(payload.body).resource_spans)
