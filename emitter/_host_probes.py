@@ -75,7 +75,14 @@ def _console(session: Session) -> Part:
     from emitter.probes.console import Console, Listening
 
     settings = session.settings
-    return Listening(Console(session.log, settings.lines_per_s, logs=settings.logs, hooks=settings.hooks))
+    console = Console(
+        session.log,
+        settings.lines_per_s,
+        logs=settings.logs,
+        hooks=settings.hooks,
+        told=_teller(session, "console"),
+    )
+    return Listening(console)
 
 
 def _tail(session: Session, files: tuple[str, ...]) -> Part:

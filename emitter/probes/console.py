@@ -37,8 +37,16 @@ class Console:
     ``hooks``: as much for the traceback of an exception that nobody caught.
     """
 
-    def __init__(self, emit: Emit, per_s: int, *, logs: bool, hooks: bool) -> None:
-        self._logs, self._hooks = logs, hooks
+    def __init__(
+        self,
+        emit: Emit,
+        per_s: int,
+        *,
+        logs: bool,
+        hooks: bool,
+        told: Callable[[str], None] = lambda trouble: None,
+    ) -> None:
+        self._logs, self._hooks, self._told = logs, hooks, told
         self._outlets = {name: Outlet(emit, name, per_s) for name in ("stdout", "stderr")}
         self._pieces: deque[tuple[str, int, str]] = deque()
         self._lines: dict[tuple[str, int], tuple[Assembler, int]] = {}
@@ -115,6 +123,7 @@ class Console:
             stream.write = write
         except (AttributeError, TypeError) as error:
             logger.debug("sys.%s is not listened to: %s", name, error)
+            self._told(f"sys.{name}: {error}")
             return
         self._undo.append(undo)
 

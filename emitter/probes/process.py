@@ -14,7 +14,8 @@ from emitter._guard import logger
 class ProcessProbe:
     """``gauges()`` as they are, ``counters()`` in their growth per second; what is refused is left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[str], None] = lambda trouble: None) -> None:
+        self._told = told
         self._process = psutil.Process()
         self._refused: set[str] = set()
 
@@ -41,6 +42,7 @@ class ProcessProbe:
             if name not in self._refused:
                 self._refused.add(name)
                 logger.debug("%s of this process is not sampled: %s", name, error)
+                self._told(f"{name}: {error}")
             return {}
 
 

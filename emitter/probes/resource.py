@@ -18,13 +18,18 @@ class ResourceProbe:
     """``sample()`` gives what can be read; rates need a sample before and are left out of the first.
 
     ``host``: whether this process speaks for its host and container. ``root`` is another root of /proc and
-    /sys, for tests.
+    /sys, for tests. ``told`` hears once of each thing that may not be read.
     """
 
     def __init__(
-        self, now_s: Callable[[], float] = time.monotonic, *, host: bool = True, root: Path = Path("/")
+        self,
+        now_s: Callable[[], float] = time.monotonic,
+        *,
+        host: bool = True,
+        root: Path = Path("/"),
+        told: Callable[[str], None] = lambda trouble: None,
     ) -> None:
-        self._process, self._process_rates = ProcessProbe(), Rates(now_s)
+        self._process, self._process_rates = ProcessProbe(told), Rates(now_s)
         self._process_rates.of(self._process.counters())
         self._host = _Host(now_s, root) if host else None
 
@@ -35,7 +40,8 @@ class ResourceProbe:
 
     def ports(self) -> list[dict[str, Any]]:
         """One sample a port of InfiniBand."""
-        return [] if self._host is None else self._host.ports.ask() or []
+        ports = self._host and self._host.ports
+        return ports.ask() or [] if ports else []
 
 
 class _Host:
@@ -47,7 +53,9 @@ class _Host:
         self._cgroup = cgroup.CgroupProbe(root)
         self._rates, self._busy, self._groups = Rates(now_s), Rates(now_s), Rates(now_s)
         self._filesystem = Patient("filesystem", host.filesystem)
-        self.ports = Patient("ports", InfinibandProbe(now_s, root / "sys/class/infiniband").sample)
+        adapters = root / "sys/class/infiniband"
+        ports = InfinibandProbe(now_s, adapters).sample
+        self.ports = Patient("ports", ports) if adapters.is_dir() else None
 
     def sample(self) -> dict[str, float]:
         found = self._cpus.utilization() | host.memory() | host.shared_memory()

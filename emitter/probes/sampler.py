@@ -26,7 +26,7 @@ class Sampler:
         self, queue: Queue, clock: Clock, every_s: float, *, host: bool, pauses: GcProbe | None = None
     ) -> None:
         self._queue, self._clock, self._pauses = queue, clock, pauses
-        self._resource = ResourceProbe(host=host)
+        self._resource = ResourceProbe(host=host, told=self._tell)
         self._ticker = Ticker("sampler", every_s, self.once)
 
     def start(self) -> None:
@@ -47,6 +47,10 @@ class Sampler:
         self._offer(self._resource.sample() | pauses)
         for port in self._resource.ports():
             self._offer(port)
+
+    def _tell(self, trouble: str) -> None:
+        values = {f"{events.PROBE_PREFIX}process": trouble}
+        self._queue.offer(self._clock.monotonic_ns(), events.EMITTER_REPORT, values, rare=True)
 
     def _offer(self, values: Mapping[str, Any]) -> None:
         self._queue.offer(self._clock.monotonic_ns(), events.RESOURCE, values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -19,14 +20,18 @@ class Ticker:
         self._name, self._every_s, self._tick, self._last = name, every_s, tick, last
         self._stop = threading.Event()
         self._since: float | None = None
+        self._pid = os.getpid()
 
     def start(self) -> None:
         """Begin in the background; the first tick comes at once."""
+        self._pid = os.getpid()
         threading.Thread(target=self._run, name=f"trainwarden-{self._name}", daemon=True).start()
 
     def close(self) -> None:
         """Stop; a call that hangs is left behind."""
-        self._stop.set()
+        # A fork may have come while the thread held the event's lock: in the child it stays locked for ever.
+        if self._pid == os.getpid():
+            self._stop.set()
 
     @property
     def closing(self) -> bool:
