@@ -224,12 +224,12 @@ def test_what_is_refused_is_counted_by_the_session(broker: str) -> None:
 
 def test_missing_extra_is_named(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without aiokafka one warning says what to install; training goes on."""
-    monkeypatch.setitem(sys.modules, "aiokafka", None)
+    monkeypatch.setitem(sys.modules, "aiokafka.errors", None)
     monkeypatch.delitem(sys.modules, "emitter.kafka.exporter", raising=False)
     _init("no-extra", "kafka://127.0.0.1:1")
     emitter.step(1, loss=1.0)
 
-    assert "telemetry goes nowhere: aiokafka is not installed. Install it with `pip install " in caplog.text
+    assert "telemetry goes nowhere: aiokafka.errors is not installed. Install it with `pip install " in caplog.text
     assert "'trainwarden[kafka]'`" in caplog.text
 
 
