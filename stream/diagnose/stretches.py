@@ -17,10 +17,8 @@ from stream.rulelang.bounds import Case
 
 SHORTEST: Final = 6
 """Fewer events are not worth a screen."""
-LONGEST: Final = 128
-"""The bounds of more samples are too wide to tell much."""
-_SMALL: Final = 16
-"""Where a screen is unsure it looks at so many at a time."""
+SIZES: Final = (512, 128, 32)
+"""So many are looked at together; where a screen is unsure, fewer, and in the end each."""
 
 One = Callable[[Event, Sequence[Stop], Sequence[Any]], None]
 """Judges one event by these stops, given what their slots read; without stops only what is not a rule's."""
@@ -52,23 +50,28 @@ class Stretch:
 
     def judge(self, one: One, fast: Callable[[Sequence[Event]], None]) -> None:
         """Go through the events in order. ``fast`` takes those over which every rule is calm."""
-        size = len(self._events)
-        for begin in range(0, size, LONGEST):
-            self._part(begin, min(begin + LONGEST, size), self._track.stops, one, fast)
+        self._parts(0, len(self._events), 0, self._track.stops, one, fast)
 
-    def _part(
-        self, begin: int, end: int, stops: Sequence[Stop], one: One, fast: Callable[[Sequence[Event]], None]
-    ) -> None:
-        unsure = self._screened(begin, end, stops)
-        if not unsure:
-            fast(self._events[begin:end])
-        elif end - begin > _SMALL:
-            for first in range(begin, end, _SMALL):
-                self._part(first, min(first + _SMALL, end), unsure, one, fast)
-        else:
+    def _parts(
+        self, begin: int, end: int, depth: int, stops: Sequence[Stop], one: One,
+        fast: Callable[[Sequence[Event]], None],
+    ) -> None:  # fmt: skip
+        if depth == len(SIZES):
             columns = [column[begin:end] for column in self._columns]
             for event, row in zip(self._events[begin:end], zip(*columns, strict=True), strict=True):
-                one(event, unsure, row)
+                one(event, stops, row)
+            return
+        size = SIZES[depth]
+        if depth and end - begin <= size:
+            self._parts(begin, end, depth + 1, stops, one, fast)
+            return
+        for first in range(begin, end, size):
+            last = min(first + size, end)
+            unsure = self._screened(first, last, stops)
+            if unsure:
+                self._parts(first, last, depth + 1, unsure, one, fast)
+            else:
+                fast(self._events[first:last])
 
     def _screened(self, begin: int, end: int, stops: Sequence[Stop]) -> list[Stop]:
         """The rules that have to look at each sample; the others have learnt these."""
