@@ -13,7 +13,18 @@ from rich.table import Table
 
 from bench.row import Row
 
-NAMES = ("import_time", "step_call", "engine", "rolling", "log_match", "recorded", "history_insert", "kafka_export")
+NAMES = (
+    "import_time",
+    "step_call",
+    "encode",
+    "flush",
+    "engine",
+    "rolling",
+    "log_match",
+    "recorded",
+    "history_insert",
+    "kafka_export",
+)
 
 
 def _table(rows: list[Row]) -> Table:

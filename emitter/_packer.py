@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any, Final, NamedTuple
 
@@ -22,8 +23,8 @@ REQUEST_LIMIT: Final = 900_000
 RECORD_LIMIT: Final = 256 * 1024
 """Bytes of one record; what is longer is cut."""
 
-SLICE: Final = 64
-"""Records encoded in one go."""
+SLICE: Final = 256
+"""Records encoded in one go, a fifth of a millisecond; then other threads may run."""
 
 _HOT: Final = 6
 """Fields of what ``step()`` appends."""
@@ -34,7 +35,7 @@ _OWN: Final[tuple[str, ...]] = (attributes.STEP, attributes.EPOCH, attributes.SE
 class Block(NamedTuple):
     """Encoded records, as fields of ScopeLogs or ScopeSpans."""
 
-    data: bytes
+    data: bytes | bytearray
     records: int
 
 
@@ -54,7 +55,7 @@ class Packer:
     def request(self, signal: str) -> Payload | None:
         """The next request of this signal; None when nothing waits."""
         blocks = self._blocks[signal]
-        taken: list[bytes] = []
+        taken: list[bytes | bytearray] = []
         size = records = 0
         while records < self._batch_size:
             if not blocks and not self._fill(signal, self._batch_size - records):
@@ -70,6 +71,8 @@ class Packer:
         """Encode the next slice; False when the queue is empty."""
         waiting: deque[Any] = self._queue.items if signal == LOGS else self._queue.spans
         rows = [waiting.popleft() for _ in range(min(len(waiting), SLICE, most))]
+        if len(waiting) < self._batch_size:
+            time.sleep(0)  # lets go of the interpreter; not while the queue grows
         if signal == LOGS and rows:
             self._blocks[LOGS] += self._uniform(rows) or self._mixed(rows)
         elif rows:
@@ -145,7 +148,7 @@ def _cut(record: Log) -> Log:
     kept: dict[str, Attribute] = {name: record.attributes[name] for name in _OWN if name in record.attributes}
     room = RECORD_LIMIT - len(wire.text(record.body or "")) - 8192
     for name, value in record.attributes.items():
-        size = len(wire.attribute(b"2", name, value))
+        size = len(wire.attributes(b"2", {name: value}))
         if name not in kept and size <= room:
             kept[name], room = value, room - size
     return record._replace(name=clip(record.name, 1024), attributes=kept)

@@ -55,7 +55,7 @@ class Columns:
         self._shapes: dict[Any, _Shape | None] = {}
         self._spread = _Spread()
 
-    def block(self, rows: Sequence[Row]) -> tuple[bytes, int] | None:
+    def block(self, rows: Sequence[Row]) -> tuple[bytearray, int] | None:
         """All rows as fields of ScopeLogs, and the length of each; None where they are not of one shape."""
         try:
             shape = self._shape(rows[0])
@@ -108,7 +108,7 @@ class _Shape:
         self._template, self._places = _template(self._name, slots)
         self.length = len(self._template)
 
-    def block(self, rows: Sequence[Row], offset_ns: int, spread: Mapping[int, int]) -> bytes:
+    def block(self, rows: Sequence[Row], offset_ns: int, spread: Mapping[int, int]) -> bytearray:
         """The rows' bytes. Raises where a row is of another shape."""
         count = len(rows)
         times, numbers, names, steps, epochs, values = zip(*rows, strict=True)
@@ -132,7 +132,7 @@ class _Shape:
             raise ValueError("another shape")
         return ()
 
-    def _filled(self, count: int, packed: memoryview) -> bytes:
+    def _filled(self, count: int, packed: memoryview) -> bytearray:
         """Copies of the template with the columns in their places."""
         columns = [packed[start : start + count] for start in range(0, len(packed), count)]
         integers, own = len(self._integers), 3 + len(self._integers)
@@ -144,20 +144,24 @@ class _Shape:
         sources = [columns[0], columns[0], *taken, columns[1 + integers]]
         sources += [columns[own]] if self._epoch else []
         sources.append(columns[2 + integers])
-        block = bytearray(self._template * count)
+        block = bytearray(self._template) * count
         whole, stride = memoryview(block), self.length // 8
         for place, source in zip(self._places, sources, strict=True):
             end = len(block) - (len(block) - place) % 8
             whole[place:end].cast("Q")[::stride] = source
-        return bytes(block)
+        return block
 
 
 def _padded(numbers: Sequence[int], spread: Mapping[int, int]) -> list[int]:
-    low, high = min(numbers) >> 7, max(numbers) >> 7
-    if low == high:
-        add = spread[low]
-        return [number + add for number in numbers]
-    return [number + spread[number >> 7] for number in numbers]
+    """Each number with its bytes as a padded varint. Numbers without gaps, as most are, need no loop."""
+    first, last = numbers[0], numbers[-1]
+    if last - first != len(numbers) - 1 or [*range(first, last + 1)] != [*numbers]:
+        return [number + spread[number >> 7] for number in numbers]
+    padded: list[int] = []
+    for high in range(first >> 7, (last >> 7) + 1):
+        low, end, add = max(first, high << 7), min(last + 1, (high + 1) << 7), spread[high]
+        padded += range(low + add, end + add)
+    return padded
 
 
 def _template(name: str, slots: Sequence[tuple[str, type]]) -> tuple[bytes, list[int]]:

@@ -26,14 +26,16 @@ class Encoder:
     """Knows the resource; its methods are pure."""
 
     def __init__(self, resource: Mapping[str, Any]) -> None:
-        attributes = b"".join(wire.attribute(b"\n", name, value) for name, value in resource.items())
-        self._resource = wire.block(b"\n", attributes)
+        self._resource = wire.block(b"\n", wire.attributes(b"\n", resource))
         self._scope = wire.block(b"\n", wire.string(b"\n", SCOPE))
 
-    def payload(self, signal: str, parts: Sequence[bytes], records: int) -> Payload:
-        """One request of what ``log``, ``span`` or ``Columns`` gave."""
-        scoped = wire.block(b"\x12", self._scope + b"".join(parts))
-        return Payload(signal, wire.block(b"\n", self._resource + scoped), records)
+    def payload(self, signal: str, parts: Sequence[bytes | bytearray], records: int) -> Payload:
+        """One request of what ``log``, ``span`` or ``Columns`` gave. Its bytes are copied once."""
+        scoped = len(self._scope) + sum(map(len, parts))
+        inner = wire.varint(scoped)
+        outer = wire.varint(len(self._resource) + 1 + len(inner) + scoped)
+        body = b"".join((b"\n", outer, self._resource, b"\x12", inner, self._scope, *parts))
+        return Payload(signal, body, records)
 
 
 def log(record: Log) -> bytes:
@@ -45,7 +47,7 @@ def log(record: Log) -> bytes:
             parts.append(wire.string(b"\x1a", label))
     if record.body is not None:
         parts.append(wire.block(b"*", wire.text(record.body)))
-    parts += [wire.attribute(b"2", name, value) for name, value in record.attributes.items()]
+    parts.append(wire.attributes(b"2", record.attributes))
     parts.append(wire.string(b"b", record.name))
     return wire.block(b"\x12", b"".join(parts))
 
@@ -60,7 +62,7 @@ def span(made: Span) -> bytes:
         parts.append(wire.block(b'"', made.parent_id.to_bytes(8, "big")))
     parts.append(wire.string(b"*", made.name))
     parts.append(_SPAN_TIMES.pack(_KIND_INTERNAL, b"9", made.start_ns, b"A", made.end_ns))
-    parts += [wire.attribute(b"J", name, value) for name, value in made.attributes.items()]
+    parts.append(wire.attributes(b"J", made.attributes))
     message = b"" if made.error is None else wire.string(b"\x12", made.error)
     parts.append(wire.block(b"z", message + (_STATUS_OK if made.error is None else _STATUS_ERROR)))
     parts.append(_SAMPLED_OF_HERE)
