@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 from emitter.vocabulary.metrics import BY_NAME
-from stream.offline import jsonl, parquet, table, tensorboard, textlog, trainer_state
+from stream.offline import jsonl, otlpjson, parquet, table, tensorboard, textlog, trainer_state
 from stream.offline.errors import ReadError
 from stream.offline.flat import EPOCH_KEYS, STEP_KEYS, TIME_KEYS, name_of
 from stream.offline.opening import Opened
@@ -17,7 +17,7 @@ from stream.offline.sieve import Sieve
 from stream.offline.tfrecords import is_frame
 
 JSONL, ARRAY, TRAINER_STATE, CSV = "JSON lines", "JSON array", "trainer_state.json", "CSV"
-PARQUET, TENSORBOARD, LOG = "Parquet", "TensorBoard events", "log"
+PARQUET, TENSORBOARD, LOG, OTLP = "Parquet", "TensorBoard events", "log", "OTLP lines"
 MAX_LOOKED_AT: Final = 20
 
 _ARCHIVES: Final = {
@@ -36,6 +36,7 @@ _READERS: Final = {
     CSV: table.read,
     PARQUET: parquet.read,
     TENSORBOARD: tensorboard.read,
+    OTLP: otlpjson.read,
 }
 
 
@@ -70,6 +71,8 @@ def _text_format(source: Opened, text: str) -> str:
     start = text.lstrip()
     if not start:
         return LOG
+    if otlpjson.begins(start):
+        return OTLP
     lines = [line for line in text.split("\n", MAX_LOOKED_AT + 1)[:MAX_LOOKED_AT] if line.strip()]
     if start.startswith(("{", "[")):
         objects = sum(isinstance(_parsed(line), dict) for line in lines)

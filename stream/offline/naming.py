@@ -15,6 +15,7 @@ _RANK = re.compile(r"[-_.]?rank[-_]?(\d{1,6})(?!\d)", re.IGNORECASE)
 _CHECKPOINT = re.compile(r"checkpoint-.*\Z")
 _EVENT_FILE: Final = "events.out.tfevents."
 _TORCHRUN: Final = ("stdout.log", "stderr.log")
+_EMITTER_FILE = re.compile(r"(?P<run>.+)-rank(?P<rank>\d+)-[0-9a-f]{8,}-(?:logs|traces)-\d+\Z")
 _ATTEMPT = re.compile(r"attempt_(\d{1,6})\Z")
 
 
@@ -55,6 +56,9 @@ def named(path: Path, root: Path | None = None) -> Named:
 
 
 def _plain(path: Path, full: Path, stem: str, root: Path | None) -> Named:
+    if emitted := _EMITTER_FILE.match(stem):
+        run = emitted["run"]
+        return Named(path, str(path), run, int(emitted["rank"]), None, (str(full.parent), run), joined=True)
     found = _RANK.search(stem)
     if found:
         common = (stem[: found.start()] + stem[found.end() :]).strip("-_.")
