@@ -24,6 +24,7 @@ NAMES = (
     "recorded",
     "history_insert",
     "kafka_export",
+    "torch_probes",
 )
 
 

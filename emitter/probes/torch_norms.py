@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 
@@ -11,37 +10,42 @@ def gradient_norm(torch: Any, optimizer: Any) -> Any:
 
     Sharded, sparse and other special gradients give None: their norm would need the other ranks.
     """
-    gradients = [
-        parameter.grad
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-        if parameter.grad is not None
-    ]
-    if not gradients or not all(_plain(torch, gradient) for gradient in gradients):
-        return None
-    if gradients[0].is_cuda and torch.cuda.is_current_stream_capturing():
+    groups: dict[Any, list[Any]] = {}
+    plain, strided = torch.Tensor, torch.strided
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            gradient = parameter.grad
+            if gradient is None:
+                continue
+            if type(gradient) is not plain or gradient.layout is not strided:
+                return None
+            groups.setdefault((gradient.device, gradient.dtype), []).append(gradient)
+    if not groups or not all(_readable(torch, device) for device, _ in groups):
         return None
     with torch.no_grad():
-        norm = _norm(torch, [gradient.detach() for gradient in gradients])
+        norm = _combined(torch, [_norm(torch, group) for group in groups.values()])
         # A fused optimizer under GradScaler divides by the scale itself, later.
         scale = getattr(optimizer, "grad_scale", None)
         return norm if scale is None else norm / scale.to(norm.device)
 
 
-def _norm(torch: Any, gradients: Iterable[Any]) -> Any:
-    groups: dict[Any, list[Any]] = {}
-    for gradient in gradients:
-        groups.setdefault((gradient.device, gradient.dtype), []).append(gradient)
-    device = next(iter(groups))[0]
-    norms = [
-        norm.to(device, torch.float32, non_blocking=True)
-        for group in groups.values()
-        for norm in torch._foreach_norm(group, 2.0)
-    ]
-    return torch.linalg.vector_norm(torch.stack(norms))
+def _norm(torch: Any, gradients: list[Any]) -> Any:
+    # Three digits are what 16 bits would leave of the norm.
+    wide = torch.float32 if gradients[0].dtype in (torch.float16, torch.bfloat16) else None
+    return _combined(torch, torch._foreach_norm(gradients, 2.0, dtype=wide))
 
 
-def _plain(torch: Any, gradient: Any) -> bool:
-    return (
-        type(gradient) is torch.Tensor and gradient.layout is torch.strided and gradient.device.type != "meta"
-    )
+def _combined(torch: Any, norms: list[Any]) -> Any:
+    """Norm of norms."""
+    if len(norms) == 1:
+        return norms[0].float()
+    first = norms[0].device
+    norms = [norm if norm.device == first else norm.to(first, non_blocking=True) for norm in norms]
+    return torch.linalg.vector_norm(torch.stack(norms).float())
+
+
+def _readable(torch: Any, device: Any) -> bool:
+    """Not a tensor without values, nor work that would become a part of a CUDA graph."""
+    if device.type == "meta":
+        return False
+    return device.type != "cuda" or not torch.cuda.is_current_stream_capturing()

@@ -95,14 +95,16 @@ def test_compiled_models_work(wrap: Wrap) -> None:
     assert ("forward_time" in last.attributes) is (wrap is compiled)
 
 
-def test_the_gradient_norm_is_that_of_torch() -> None:
-    """The number is the one that torch computes for all gradients together."""
-    model, inputs, targets = model_and_data()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_norm_is_that_of_torch(dtype: torch.dtype) -> None:
+    """The number is the one that torch computes for all gradients together, in 32 bits."""
+    model, inputs, targets = (one.to(dtype) for one in model_and_data())
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with capture() as captured:
         emitter.watch(model, optimizer)
         torch.nn.functional.mse_loss(model(inputs), targets).backward()
-        expected = torch.linalg.vector_norm(torch.cat([one.grad.flatten() for one in model.parameters()]))
+        whole = torch.cat([one.grad.flatten() for one in model.parameters()])
+        expected = torch.linalg.vector_norm(whole, dtype=torch.float32)
         optimizer.step()
         emitter.step(0)
         (log,) = captured.named("train.step")
