@@ -40,14 +40,23 @@ def _cpu_times() -> tuple[float, float]:
     return total - times["idle"] - times.get("iowait", 0.0), total
 
 
-def memory() -> dict[str, float]:
-    """Memory and swap."""
-    found, swap = psutil.virtual_memory(), psutil.swap_memory()
+def memory(root: Path = Path("/")) -> dict[str, float]:
+    """Memory and swap. In use is what the kernel could not give to somebody else."""
+    try:
+        lines = (root / "proc/meminfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    kib = {name: float(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    total, free = kib.get("MemTotal", 0.0), kib.get("MemAvailable")
+    if not total or free is None:
+        found = psutil.virtual_memory()
+        total, free = found.total / 1024, found.available / 1024
+    swap = kib.get("SwapTotal", 0.0) - kib.get("SwapFree", 0.0)
     return {
-        "system.memory.usage": float(found.used),
-        "system.memory.limit": float(found.total),
-        "system.memory.utilization": found.percent / 100,
-        "system.paging.usage": float(swap.used),
+        "system.memory.usage": (total - free) * 1024,
+        "system.memory.limit": total * 1024,
+        "system.memory.utilization": (total - free) / total,
+        "system.paging.usage": swap * 1024,
     }
 
 
@@ -78,25 +87,14 @@ def filesystem(place: Path | None = None) -> dict[str, float]:
     return found
 
 
-def counters(root: Path = Path("/")) -> dict[str, float]:
-    """What only grows: bytes and errors of disks and network, seconds stalled."""
-    stalls = pressure.stalled(root / "proc/pressure", "system.pressure")
-    return _disks(root) | _network(root) | stalls
-
-
-def busy_seconds(root: Path = Path("/")) -> dict[str, float]:
-    """Seconds at work, by disk."""
-    return {fields[2]: int(fields[12]) / 1000 for fields in _diskstats(root)}
-
-
-def _disks(root: Path) -> dict[str, float]:
-    fields = list(_diskstats(root))
-    if not fields:
-        return {}
-    return {
-        "system.disk.io.read": float(sum(int(disk[5]) for disk in fields) * SECTOR),
-        "system.disk.io.write": float(sum(int(disk[9]) for disk in fields) * SECTOR),
-    }
+def counters(root: Path = Path("/")) -> tuple[dict[str, float], dict[str, float]]:
+    """What only grows: bytes and errors of disks and network, seconds stalled; and by disk, seconds at work."""
+    disks = _diskstats(root)
+    found = _network(root) | pressure.stalled(root / "proc/pressure", "system.pressure")
+    if disks:
+        found["system.disk.io.read"] = float(sum(int(disk[5]) for disk in disks) * SECTOR)
+        found["system.disk.io.write"] = float(sum(int(disk[9]) for disk in disks) * SECTOR)
+    return found, {disk[2]: int(disk[12]) / 1000 for disk in disks}
 
 
 def _diskstats(root: Path) -> list[list[str]]:

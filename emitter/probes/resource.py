@@ -58,10 +58,11 @@ class _Host:
         self.ports = Patient("ports", ports) if adapters.is_dir() else None
 
     def sample(self) -> dict[str, float]:
-        found = self._cpus.utilization() | host.memory() | host.shared_memory()
+        found = self._cpus.utilization() | host.memory(self._root) | host.shared_memory()
         found |= self._filesystem.ask() or {}
-        found |= self._rates.of(host.counters(self._root)) | self._cgroup.gauges()
-        busy = self._busy.of(host.busy_seconds(self._root))
+        counters, at_work = host.counters(self._root)
+        found |= self._rates.of(counters) | self._cgroup.gauges()
+        busy = self._busy.of(at_work)
         if busy:
             found["system.disk.io_time"] = max(busy.values())
         return found | cgroup.throttled(self._groups.of(self._cgroup.counters()))

@@ -18,6 +18,8 @@ from emitter.vocabulary import attributes, events
 MOST_BYTES: Final = 4 << 20
 MOST_SAMPLES: Final = 2000
 """Of one answer; more are counted and left out."""
+BREATH: Final = 16
+"""Samples after which other threads may have the interpreter: the trainer is to wait for few of them."""
 PATIENCE_S: Final = 10.0
 """For one answer, whole."""
 ACCEPT: Final = "text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0;q=0.5, */*;q=0.1"
@@ -76,6 +78,8 @@ class Scrape:
             else:
                 sent += 1
                 self._offer(_values(found))
+                if sent % BREATH == 0:
+                    time.sleep(0)
 
     def _kept(self, text: str) -> Iterator[Sample]:
         for found in parse(text):

@@ -17,6 +17,8 @@ EVERY_S: Final = 0.5
 LOOK_EVERY_S: Final = 5.0
 """Seconds between looks for new files."""
 MOST_FILES: Final = 64
+BREATH: Final = 64
+"""Lines after which other threads may have the interpreter."""
 FILE_PATH: Final = "log.file.path"
 
 
@@ -55,8 +57,10 @@ class Tail:
 
     def _send(self, path: str, outlet: Outlet, lines: list[str]) -> None:
         about: dict[str, Any] = {FILE_PATH: path}
-        for line in lines:
+        for number, line in enumerate(lines):
             outlet.send(line, severity(line), about)
+            if number % BREATH == 0:
+                time.sleep(0)
 
     def _find(self, *, new: bool) -> None:
         self._look_at = self._now_s() + LOOK_EVERY_S

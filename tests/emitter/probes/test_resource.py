@@ -92,11 +92,25 @@ def test_disks_are_counted_once(tmp_path: Path) -> None:
         + line.format(4, "loop0", 9, 9, 9) + "garbage\n",
         **{f"sys/block/{name}/stat": "" for name in ("sda", "dm-0", "nvme0n1", "loop0")},
     })  # fmt: skip
-    found = host.counters(root)
+    found, busy = host.counters(root)
 
     assert found["system.disk.io.read"] == 104 * 512
     assert found["system.disk.io.write"] == 12 * 512
-    assert host.busy_seconds(root) == {"sda": 0.5, "nvme0n1": 1.0}
+    assert busy == {"sda": 0.5, "nvme0n1": 1.0}
+
+
+def test_memory(tmp_path: Path) -> None:
+    """In use is what is not available; without the kernel's table psutil is asked."""
+    kib = "MemTotal: 1000 kB\nMemFree: 10 kB\nMemAvailable: 250 kB\nSwapTotal: 80 kB\nSwapFree: 50 kB\n"
+    found = host.memory(write(tmp_path, {"proc/meminfo": kib}))
+
+    assert found == {
+        "system.memory.usage": 750 * 1024, "system.memory.limit": 1000 * 1024,
+        "system.memory.utilization": 0.75, "system.paging.usage": 30 * 1024,
+    }  # fmt: skip
+    real, asked = host.memory(), host.memory(tmp_path / "none")
+    assert asked["system.memory.limit"] == real["system.memory.limit"] > 0
+    assert abs(asked["system.memory.utilization"] - real["system.memory.utilization"]) < 0.2
 
 
 def test_a_file_system_that_is_gone_is_left_out(tmp_path: Path) -> None:
