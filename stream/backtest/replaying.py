@@ -81,7 +81,7 @@ def replay(
     for group in groups:
         one = Replay(group, rules, experimental=experimental)
         runs: dict[str, Recorded] = {}
-        one.on_point = _counting(runs)
+        one.on_points = _counting(runs)
         for finding in one:
             if finding.diagnosis.state == FIRING:
                 runs[finding.diagnosis.run].firings.append(_firing(finding))
@@ -92,11 +92,12 @@ def replay(
             yield run
 
 
-def _counting(runs: dict[str, Recorded]) -> Callable[[str, Point], None]:
-    def see(run: str, point: Point) -> None:
+def _counting(runs: dict[str, Recorded]) -> Callable[[str, list[Point]], None]:
+    def see(run: str, points: list[Point]) -> None:
         if run not in runs:
             runs[run] = Recorded(run)
-        runs[run].see(point)
+        for point in points:
+            runs[run].see(point)
 
     return see
 

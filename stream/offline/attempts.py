@@ -28,17 +28,19 @@ class Attempts:
         if point.attempt is not None:
             self._highest[run] = max(self._highest.get(run, 0), point.attempt)
             return point.attempt
-        if point.step is None or point.name != events.STEP:
+        step, clock = point.step, point.clock
+        if step is None or point.name != events.STEP:
             return self._highest.get(run, 0)
         rank = self._ranks.get((run, point.rank))
         if rank is None:
             rank = self._ranks[run, point.rank] = _Rank(self._highest.get(run, 0))
-        if point.step < rank.steps.get(point.clock, point.step) and not _next_epoch(rank, point):
+        if step < rank.steps.get(clock, step) and not _next_epoch(rank, point):
             rank.attempt += 1
             rank.steps.clear()
             self._highest[run] = max(self._highest.get(run, 0), rank.attempt)
-        rank.steps[point.clock] = point.step
-        rank.epoch = max(rank.epoch, _whole(point.epoch))
+        rank.steps[clock] = step
+        if point.epoch is not None:
+            rank.epoch = max(rank.epoch, _whole(point.epoch))
         return rank.attempt
 
 

@@ -27,6 +27,7 @@ _OWN: Final = ("rank", "run", "attempt", "role", "node", "event", "severity")
 _SUMMARY: Final = "train_runtime"
 """Hugging Face ends a history with means over the whole training: no step."""
 _EVENTS: Final = frozenset((*events.LOG_EVENTS, *events.SPANS, events.METRIC))
+_NUMBERS: Final = frozenset((float, int))
 MAX_PLANS: Final = 1000
 
 
@@ -51,7 +52,9 @@ def is_eval(key: str) -> bool:
 class _Plan:
     """What is what in records with exactly these keys."""
 
-    __slots__ = ("body", "epoch", "evals", "own", "plain", "step", "summary", "time", "values")
+    __slots__ = (
+        "body", "epoch", "evals", "own", "plain", "renamed", "step", "summary", "time", "values",
+    )  # fmt: skip
 
     def __init__(self, keys: tuple[str, ...]) -> None:
         self.step = next((key for key in STEP_KEYS if key in keys), None)
@@ -64,6 +67,7 @@ class _Plan:
         rest = [key for key in keys if key not in ours]
         self.evals = _named([key for key in rest if is_eval(key)])
         self.values = _named([key for key in rest if not is_eval(key)])
+        self.renamed = tuple((key, name) for key, name in self.values if key != name)
         self.plain = not (self.own or self.body or self.evals or self.summary)
 
 
@@ -81,12 +85,12 @@ def _named(keys: list[str]) -> tuple[tuple[str, str], ...]:
 
 
 class Flat:
-    """Reads records; knows the shapes it has seen."""
+    """Reads records, and takes them over; knows the shapes it has seen."""
 
     def __init__(self) -> None:
         self._plans: dict[tuple[str, ...], _Plan] = {}
 
-    def points(self, record: Mapping[str, Any], line: int, clock: str = "") -> list[Point]:
+    def points(self, record: dict[str, Any], line: int, clock: str = "") -> list[Point]:
         """The step, the eval and the log line in one record, whichever of them are there."""
         keys = tuple(record)
         plan = self._plans.get(keys)
@@ -96,13 +100,15 @@ class Flat:
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             plan = self._plans[keys] = _Plan(keys)
-        step = record[plan.step] if plan.step is not None else None
+        step = record.pop(plan.step) if plan.step is not None else None
         if type(step) is not int and step is not None:
             step = whole_of(step)
-        time = time_of(record[plan.time]) if plan.time is not None else None
-        epoch = _number(record[plan.epoch]) if plan.epoch is not None else None
+        time = time_of(record.pop(plan.time)) if plan.time is not None else None
+        epoch = record.pop(plan.epoch) if plan.epoch is not None else None
+        if type(epoch) is not float and epoch is not None:
+            epoch = _number(epoch)
         if plan.plain:
-            values = _read(record, plan.values)
+            values = _numbers(record, plan)
             return [Point(events.STEP, values, step, epoch, time, line=line, clock=clock)] if values else []
         return self._several(record, plan, Point("", {}, step, epoch, time, line=line, clock=clock))
 
@@ -123,6 +129,15 @@ class Flat:
         if body:
             found.append(_made(like, events.LOG, {}, body))
         return found
+
+
+def _numbers(record: dict[str, Any], plan: _Plan) -> dict[str, Value]:
+    """What is left of a plain record, which is mostly numbers under their canonical names already."""
+    if not _NUMBERS.issuperset(map(type, record.values())):
+        return _read(record, plan.values)
+    for key, name in plan.renamed:
+        record[name] = record.pop(key)
+    return record
 
 
 def _own(point: Point, key: str, raw: Any) -> None:

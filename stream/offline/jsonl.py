@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from stream.offline.flat import Flat
-from stream.offline.lines import lines
+from stream.offline.lines import blocks
 from stream.offline.opening import Opened, readable
 from stream.offline.points import Notes, Points
 
 _decode = msgspec.json.Decoder().decode
+_decode_lines = msgspec.json.Decoder(dict[str, Any]).decode_lines
 
 
 def read(source: Opened, notes: Notes) -> Points:
     """Points of each object; a line that is none is counted and skipped. Raises ReadError."""
-    flat = Flat()
-    for number, line in lines(source):
-        if not line.strip():
-            continue
-        record = _object(line)
-        if isinstance(record, dict):
-            yield from flat.points(record, number)
-        else:
-            notes.skip(number, f"expected a JSON object, got {record}")
+    points = Flat().points
+    for number, block in blocks(source):
+        for line, record in enumerate(_objects(block), number):
+            if type(record) is dict:
+                yield from points(record, line)
+            elif record is not None:
+                notes.skip(line, f"expected a JSON object, got {record}")
+
+
+def _objects(block: bytes) -> Iterable[Any]:
+    """What is in each line: an object, None where it is empty, or a text that says what is there instead."""
+    try:
+        records = _decode_lines(block)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        records = []
+    lines = block.removesuffix(b"\n").split(b"\n")
+    if len(records) == len(lines):
+        return records
+    return (_object(line) if line.strip() else None for line in lines)
 
 
 def _object(line: bytes) -> Any:

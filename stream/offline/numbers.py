@@ -26,6 +26,8 @@ def value_of(raw: Any) -> Value:
 
 def whole_of(raw: Any) -> int | None:
     """A whole number, or None."""
+    if type(raw) is float:
+        return int(raw) if raw - raw == 0 else None
     value = value_of(raw)
     if isinstance(value, str) or value is None or isinstance(value, bool):
         return None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from operator import attrgetter
+from typing import Any, Final, Protocol, TypeAlias
 
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose.engine import MAX_SERIES, Engine
@@ -20,10 +21,14 @@ from stream.offline.timeless import LINE_NS, Skipped, without_times
 from stream.offline.totals import RunTotals
 from stream.rulelang.model import RuleSet
 
-BATCH: Final = 256
+BATCH: Final = 512
 TICK_NS: Final = 10_000_000_000
 _SECOND_NS: Final = 1_000_000_000
 _NEVER_IDLE_S: Final = 3e8
+
+
+Who: TypeAlias = "tuple[int | None, int | None, str | None, str | None]"
+"""Attempt, rank, role, node."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Recording(Protocol):
 class Replay:
     """One group of files through an engine of its own. Iterate once; the totals are complete after that.
 
-    ``on_point`` is shown each point before the engine is; ``watch`` is the engine's, and with it every line
+    ``on_points`` is shown points before the engine is; ``watch`` is the engine's, and with it every line
     of a log is looked at. ``recording``: read this instead of the group's files.
     """
 
@@ -82,13 +87,13 @@ class Replay:
             rules, self.skipped = without_times(rules)
         self.rules = rules
         self.totals: dict[str, RunTotals] = {}
-        self.on_point: Callable[[str, Point], None] | None = None
+        self.on_points: Callable[[str, list[Point]], None] | None = None
         self._engine = Engine(
             rules, idle_s=_NEVER_IDLE_S, experimental=experimental, watch=watch, max_series=max_series
         )
         self._run = run
         self._batch_size = 1 if is_stdin(group) else BATCH
-        self._resources: dict[tuple[Any, ...], Resource] = {}
+        self._resources: dict[tuple[str, Who], Resource] = {}
         self._attempts: dict[str, int] = {}
         self._made = 0
         self._ticked = 0
@@ -113,17 +118,17 @@ class Replay:
     def _stretches(self, points: Iterable[Point]) -> Iterator[tuple[str, list[Point]]]:
         """Points of one run that follow each other, at most a batch of them."""
         batch: list[Point] = []
-        run: str | None = None
+        run, attempt = "", 0
         size, fixed, usual = self._batch_size, self._run, self.group.run
         for point in points:
-            name = fixed or point.run or usual
-            if batch and (name != run or len(batch) >= size or _begins(point, batch[-1])):
-                yield run or usual, batch
+            name, newest = fixed or point.run or usual, point.attempt or 0
+            if batch and (name != run or newest > attempt or len(batch) >= size):
+                yield run, batch
                 batch = []
-            run = name
+            run, attempt = name, newest
             batch.append(point)
         if batch:
-            yield run or usual, batch
+            yield run, batch
 
     def _before(self, run: str, point: Point) -> list[Diagnosis]:
         """What waits for other ranks is judged before a new attempt, in which nothing of it counts."""
@@ -136,18 +141,12 @@ class Replay:
         totals = self.totals.get(run)
         if totals is None:
             totals = self.totals[run] = RunTotals(run)
-        used: dict[int, int] = {}
-        resources: list[Resource] = []
-        events: list[Event] = []
-        for point in points:
-            if self.on_point is not None:
-                self.on_point(run, point)
-            totals.add(point)
-            resource = self._resource(run, point)
-            index = used.setdefault(id(resource), len(resources))
-            if index == len(resources):
-                resources.append(resource)
-            events.append(self._event(point, index))
+        if self.on_points is not None:
+            self.on_points(run, points)
+        totals.add(points)
+        used: dict[Who, int] = {}
+        events = [self._event(point, used.setdefault(_who(point), len(used))) for point in points]
+        resources = [self._resource(run, who) for who in used]
         self._made += 1
         source = Source("recorded", 0, self._made, self._made)
         made = self._engine.process(Batch(VERSION, run, source, resources, events))
@@ -160,12 +159,12 @@ class Replay:
         self._ticked = time
         return self._engine.process(Tick(VERSION, 0, self._made, 1, time))
 
-    def _resource(self, run: str, point: Point) -> Resource:
-        key = (run, point.attempt, point.rank, point.role, point.node)
-        resource = self._resources.get(key)
+    def _resource(self, run: str, who: Who) -> Resource:
+        resource = self._resources.get((run, who))
         if resource is None:
-            resource = self._resources[key] = Resource(
-                run=run, attempt=point.attempt or 0, rank=point.rank, role=point.role, node=point.node
+            attempt, rank, role, node = who
+            resource = self._resources[run, who] = Resource(
+                run=run, attempt=attempt or 0, rank=rank, role=role, node=node
             )
         return resource
 
@@ -190,5 +189,4 @@ class Replay:
         return self._clock
 
 
-def _begins(point: Point, before: Point) -> bool:
-    return (point.attempt or 0) > (before.attempt or 0)
+_who: Final[Callable[[Point], Who]] = attrgetter("attempt", "rank", "role", "node")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, Final
 
 import re2
@@ -34,9 +35,19 @@ class Sieve:
             patterns.extend(rule.log.match if rule.log is not None else ())
             self._all |= _reads_lines(rule)
         self._all |= any(_WHOLE_TEXT.search(pattern) for pattern in patterns)
-        self._set: Any = None if self._all else _set_of(patterns)
         self._none = not patterns and not self._all
-        self._prefix = _prefix()
+        self._patterns = patterns
+
+    @cached_property
+    def _set(self) -> Any:
+        """Made when the first log is read: it takes a while, and most recorded data is no log."""
+        return None if self._all else _set_of(self._patterns)
+
+    @cached_property
+    def _prefix(self) -> Any:
+        setting = options()
+        setting.encoding = re2.Options.Encoding.LATIN1
+        return re2.compile(_PREFIX, setting)
 
     def lets_through(self, block: bytes) -> bool:
         """Whether some line of the block may match a rule."""
@@ -83,9 +94,3 @@ def _set_of(patterns: list[str]) -> Any:
         found.Add(f"(?m:{pattern})")
     found.Compile()
     return found
-
-
-def _prefix() -> Any:
-    setting = options()
-    setting.encoding = re2.Options.Encoding.LATIN1
-    return re2.compile(_PREFIX, setting)

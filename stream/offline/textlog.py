@@ -27,6 +27,8 @@ _LABELS_IN: Final = 100
 _LOOKED_AT: Final = 120
 _PIECE: Final = 2048
 _BAR: Final = b"%|"
+_RANK_MARKS: Final = (b"]:", b"ank")
+"""Without one of these no line names a rank, but for those of `srun --label`."""
 _BACK: Final = 200
 """How many lines back a line without a time may look for one."""
 
@@ -93,13 +95,14 @@ class _Log:
     def _bars(self, block: bytes, start: int, end: int) -> None:
         """Of the progress bars on lines between others only the last one of each rank counts."""
         seen: set[int | None] = set()
+        one = not self._labelled and all(block.find(mark, start, end) < 0 for mark in _RANK_MARKS)
         while (at := block.rfind(_BAR, start, end)) >= 0:
             end = block.rfind(b"\n", start, at) + 1 or start
             line = block[end : block.find(b"\n", at) + 1 or len(block)]
             text, rank = _cleaned(line.decode("utf-8", "replace"), self._labelled)
             if rank not in seen and self._reader(rank).see_bar(text):
                 seen.add(rank)
-                if self._numbers.keys() == {None}:
+                if one:
                     return
 
     def _before(self, block: bytes, end: int) -> int | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any, Final
 
 from emitter.vocabulary import events
 from stream.offline.points import Point
@@ -23,24 +25,25 @@ class RunTotals:
         self.first_step: int | None = None
         self.last_step: int | None = None
 
-    def add(self, point: Point) -> None:
-        """Count a point."""
-        name, step = point.name, point.step
-        count = self.counts.get(name)
-        if count is None:
-            count = 0
-            self.names[name] = set()
-        self.counts[name] = count + 1
-        self.names[name].update(point.values)
-        self.ranks.add(point.rank)
-        if point.attempt and point.attempt >= self.attempts:
-            self.attempts = point.attempt + 1
-        if step is not None:
-            if self.last_step is None or count == 0:
-                self.names[name].add(STEP)
-            if name == events.STEP:
-                self.first_step = step if self.first_step is None else self.first_step
-                self.last_step = step
+    def add(self, points: Iterable[Point]) -> None:
+        """Count these points."""
+        by_name: dict[str, list[Point]] = {}
+        for point in points:
+            by_name.setdefault(point.name, []).append(point)
+        for name, same in by_name.items():
+            self.counts[name] = self.counts.get(name, 0) + len(same)
+            self.names.setdefault(name, set()).update(*map(_values, same))
+            self.ranks.update(map(_rank, same))
+            self.attempts = max(self.attempts, max(map(_attempt, same)) + 1)
+            self._steps(name, same)
+
+    def _steps(self, name: str, points: list[Point]) -> None:
+        steps = [step for step in map(_step, points) if step is not None]
+        if steps:
+            self.names[name].add(STEP)
+        if steps and name == events.STEP:
+            self.first_step = steps[0] if self.first_step is None else self.first_step
+            self.last_step = steps[-1]
 
     def said(self, lines: int = 0) -> str:
         """``600 steps (0 to 599), 2 evals``; ``lines`` were read of logs, also by nobody."""
@@ -58,3 +61,12 @@ class RunTotals:
         parts += [f"{len(self.ranks)} ranks"] * (len(self.ranks) > 1)
         parts += [f"{self.attempts} attempts"] * (self.attempts > 1)
         return ", ".join(parts) or "no data"
+
+
+_values: Final[Callable[[Point], dict[str, Any]]] = attrgetter("values")
+_rank: Final[Callable[[Point], int | None]] = attrgetter("rank")
+_step: Final[Callable[[Point], int | None]] = attrgetter("step")
+
+
+def _attempt(point: Point) -> int:
+    return point.attempt or 0

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+import msgspec
+
 from stream.offline.errors import ReadError
 from stream.offline.flat import Flat
 from stream.offline.opening import Opened, readable
@@ -14,6 +16,7 @@ from stream.offline.points import Notes, Points
 
 HISTORY: Final = "log_history"
 MAX_BYTES: Final = 1 << 30
+_decode = msgspec.json.Decoder().decode
 _START = re.compile(rf'"{HISTORY}"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,]*")
 
@@ -25,12 +28,26 @@ def read(source: Opened, notes: Notes) -> Points:
     start = _START.search(text)
     if start is None:
         raise ReadError(source.name, "", f"expected `{HISTORY}` in it (trainer_state.json), found none")
-    flat = Flat()
-    for index, record in enumerate(load(source.name, text, start.end() - 1)):
+    flat, whole = Flat(), _whole(text)
+    for index, record in enumerate(load(source.name, text, start.end() - 1) if whole is None else whole):
         if isinstance(record, dict):
             yield from flat.points(record, 0)
         else:
             notes.skip(index + 1, f"expected an object in {HISTORY}")
+
+
+def _whole(text: str) -> list[Any] | None:
+    """The history of a state that is sound JSON; None of one that has to be read piece by piece."""
+    try:
+        state = _decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        # The strict decoder knows no NaN; the standard library's does.
+        try:
+            state = json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+    history = state.get(HISTORY) if isinstance(state, dict) else None
+    return history if isinstance(history, list) else None
 
 
 def load(name: str, text: str, start: int) -> Iterator[Any]:

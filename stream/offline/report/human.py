@@ -48,7 +48,7 @@ class Report:
         self._all_states = all_states
         self._rules = {rule.id: rule for rule in replay.rules.rules}
         self._strips = Strips(_pictured(replay.rules.rules))
-        replay.on_point = self._strips.see
+        replay.on_points = self._strips.see
         self._found: dict[tuple[str, str], _Found] = {}
 
     def add(self, finding: Finding) -> None:
@@ -72,7 +72,7 @@ class Report:
         if rule is None or rule.log is not None:
             return None, ""
         for name in one.evidence:
-            strip = self._strips.cut((one.run, one.rank or 0, rule.on, name), one.step)
+            strip = self._strips.cut((one.run, one.rank or 0, rule.on), name, one.step)
             if strip is not None and len(strip.values) > 1:
                 return strip, name
         return None, ""

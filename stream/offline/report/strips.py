@@ -6,16 +6,18 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
+from emitter.vocabulary.events import LOG
 from stream.offline.points import Point
+from stream.offline.replay import BATCH
 
 BEFORE: Final = 28
 AFTER: Final = 8
-MEMORY: Final = 320
+MEMORY: Final = BATCH + 64
 """More than a batch of the engine, so that the point that fired is still there."""
-MAX_SERIES: Final = 4096
+MAX_SOURCES: Final = 512
 
-Key: TypeAlias = "tuple[str, int | None, str, str]"
-"""Run, rank, event, metric."""
+Source: TypeAlias = "tuple[str, int | None, str]"
+"""Run, rank, event."""
 
 
 class Strip:
@@ -34,44 +36,47 @@ class Strip:
 
 
 class Strips:
-    """The last values of every series that rules look at."""
+    """The last points of every source of events that rules look at."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
-        self._series: dict[Key, deque[tuple[int | None, float]]] = {}
-        self._open: dict[Key, list[Strip]] = {}
+        self._sources: dict[Source, deque[Point]] = {}
+        self._open: dict[Source, list[tuple[str, Strip]]] = {}
 
-    def see(self, run: str, point: Point) -> None:
-        """Remember the numbers of a point."""
-        for name in self._names.intersection(point.values):
-            value = point.values[name]
-            if not isinstance(value, (int, float)):
-                continue
-            key = (run, point.rank, point.name, name)
-            series = self._series.get(key)
-            if series is None:
-                if len(self._series) >= MAX_SERIES:
+    def see(self, run: str, points: Iterable[Point]) -> None:
+        """Remember the numbers of these points."""
+        sources = self._sources
+        for point in points:
+            source = (run, point.rank, point.name)
+            known = sources.get(source)
+            if known is None:
+                if len(sources) >= MAX_SOURCES or point.name == LOG:
                     continue
-                series = self._series[key] = deque(maxlen=MEMORY)
-            series.append((point.step, float(value)))
-            if key in self._open:
-                self._grow(key, float(value))
+                known = sources[source] = deque(maxlen=MEMORY)
+            known.append(point)
+            if source in self._open:
+                self._grow(source, point)
 
-    def _grow(self, key: Key, value: float) -> None:
-        for strip in self._open[key]:
-            strip.values.append(value)
-        self._open[key] = [strip for strip in self._open[key] if not strip.full]
-        if not self._open[key]:
-            del self._open[key]
+    def _grow(self, source: Source, point: Point) -> None:
+        for name, strip in self._open[source]:
+            value = point.values.get(name)
+            if isinstance(value, (int, float)):
+                strip.values.append(float(value))
+        self._open[source] = [one for one in self._open[source] if not one[1].full]
+        if not self._open[source]:
+            del self._open[source]
 
-    def cut(self, key: Key, step: int | None) -> Strip | None:
-        """The series around its newest value at this step; it goes on growing for a while."""
-        series = list(self._series.get(key, ()))
+    def cut(self, source: Source, name: str, step: int | None) -> Strip | None:
+        """The series of this name around its newest value at this step; it goes on growing for a while."""
+        if name not in self._names:
+            return None
+        found = ((point.step, point.values.get(name)) for point in self._sources.get(source, ()))
+        series = [(at, float(value)) for at, value in found if isinstance(value, (int, float))]
         at = next((index for index in range(len(series) - 1, -1, -1) if series[index][0] == step), None)
         if at is None:
             return None
         start = max(0, at - BEFORE)
         strip = Strip([value for _, value in series[start : at + AFTER + 1]], at - start)
         if not strip.full:
-            self._open.setdefault(key, []).append(strip)
+            self._open.setdefault(source, []).append((name, strip))
         return strip

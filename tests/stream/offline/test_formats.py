@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from stream.offline.points import Point
 from tests.stream.offline.reading import fired, format_of, points_of
@@ -163,3 +166,43 @@ def test_every_format_fires_alike(tmp_path: Path) -> None:
         write(path)
         run = tmp_path.name if name == "trainer_state.json" else path.stem
         assert fired(path) == [("not-finite", run, 0, 0, 20)], name
+
+
+_CELLS = st.one_of(
+    st.floats().map(repr), st.integers(-5, 10**20).map(str),
+    st.sampled_from(["", "nan", "1e5", "007", "true"]),
+    st.sampled_from(['"2.5"', '"a, b"', '"two\nlines"', "null", "[1]", "\u00e9"]),
+)  # fmt: skip
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(_CELLS, min_size=2, max_size=2), max_size=5), st.sampled_from([",", ";", "\t"]))
+def test_a_table_is_read_as_the_csv_module_reads_it(
+    tmp_path: Path, cells: list[list[str]], mark: str
+) -> None:
+    """Whether its blocks are numbers alone, which is faster, or not: the same values at the same lines."""
+    path = tmp_path / "any.csv"
+    text = "".join(f"{step}{mark}{mark.join(row)}\n" for step, row in enumerate(cells))
+    path.write_text(f"step{mark}loss{mark}lr\n1{mark}2{mark}3\n{text}")
+
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=mark)
+    rows = [(reader.line_num + 2, row) for row in reader if len(row) == 3]
+    expected = [(line, int(row[0]), _values(row)) for line, row in rows if _values(row)]
+
+    found = points_of(path)[1:]
+    assert repr([(one.line, one.step, _plain(one.values)) for one in found]) == repr(expected)
+
+
+def _plain(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: float(value) if isinstance(value, int) else value for name, value in values.items()}
+
+
+def _values(row: list[str]) -> dict[str, object]:
+    return {name: _value(cell) for name, cell in zip(("loss", "learning_rate"), row[1:], strict=True) if cell}
+
+
+def _value(cell: str) -> object:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
