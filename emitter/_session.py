@@ -114,9 +114,9 @@ class Session:
             self.queue.lose(BAD_VALUE)
             return values
 
-    def log(self, body: str, severity: int, values: Mapping[str, Any]) -> None:
-        """A ``train.log`` record at the step we are at."""
-        self.offer(events.LOG, values, step=self.at_step(), body=body, severity=severity)
+    def log(self, body: str, severity: int, values: Mapping[str, Any], *, rare: bool = False) -> None:
+        """A ``train.log`` record at the step we are at; a ``rare`` one also when the queue is full."""
+        self.offer(events.LOG, values, step=self.at_step(), body=body, severity=severity, rare=rare)
         if severity >= ERROR:
             self.queue.wake.set()
 
@@ -170,13 +170,15 @@ class Session:
             self._ending = {events.LIFECYCLE_STATE: events.KILLED, events.EXIT_SIGNAL: 2}
             return
         self._ending = {events.LIFECYCLE_STATE: events.FAILED, events.EXIT_CODE: 1, **found}
-        self.log(found[events.EXCEPTION_STACKTRACE], FATAL, {**found, **_probes.of_exception(error)})
+        more = {**found, **_probes.of_exception(error)}
+        self.log(found[events.EXCEPTION_STACKTRACE], FATAL, more, rare=True)
 
     def thread_crashed(self, error: BaseException, thread: str) -> None:
         """A thread of the trainer ended by an exception; the process goes on."""
         if not self.closed:
             found = exception_attributes(error)
-            self.log(found[events.EXCEPTION_STACKTRACE], ERROR, {**found, "thread.name": thread})
+            more = {**found, "thread.name": thread}
+            self.log(found[events.EXCEPTION_STACKTRACE], ERROR, more, rare=True)
 
     def exiting(self, code: object) -> None:
         """Remember the exit code; a later step shows that the exit was caught."""

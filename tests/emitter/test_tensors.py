@@ -246,7 +246,7 @@ def test_arrays_of_other_libraries_are_read_in_the_background(captured: Captured
     stuck.free.set()
 
 
-class _Annotated(torch.Tensor):
+class _Annotated(torch.Tensor):  # type: ignore[misc]
     """A subclass as libraries make them; its own code must not run for a metric."""
 
     @classmethod
@@ -254,7 +254,7 @@ class _Annotated(torch.Tensor):
         raise AssertionError("the emitter ran a subclass's code")
 
 
-class _Lazy(torch.Tensor):
+class _Lazy(torch.Tensor):  # type: ignore[misc]
     """A subclass that computes when it is read."""
 
     @staticmethod

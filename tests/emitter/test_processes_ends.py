@@ -1,0 +1,143 @@
+"""Ends with a full queue, sudden ends, more calls than can be sent: called = delivered + counted as lost."""
+
+from __future__ import annotations
+
+import json
+import signal
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.emitter.receiver import Receiver, attributes
+from tests.emitter.test_processes import run, start
+
+FULL = """
+emitter.shutdown()
+emitter.init("child", run_id="child", endpoint=os.environ["URL"], resources=False, queue_size=1000,
+             flush_s=600, shutdown_s=60)
+for step in range(3000):
+    emitter.step(step, loss=1.0)
+"""
+
+ENDS = {
+    "interpreter shutdown": ("", 0),
+    "sys.exit": ("sys.exit(3)", 3),
+    "sys.exit in a thread": (
+        "t = threading.Thread(target=sys.exit, args=(3,)); t.start(); t.join()",
+        0,
+    ),
+    "uncaught exception": ("raise ValueError('x')", 1),
+    "SIGTERM": ("signal.raise_signal(signal.SIGTERM)", -signal.SIGTERM),
+    "SIGINT": ("signal.raise_signal(signal.SIGINT)", -signal.SIGINT),
+    "exception in a thread while others step": (
+        """
+        def step():
+            for place in range(3000, 4000):
+                emitter.step(place, loss=1.0)
+            raise ValueError("x")
+        threads = [threading.Thread(target=step) for _ in range(2)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        """,
+        0,
+    ),
+}
+
+
+def accounted(receiver: Receiver) -> tuple[int, int, bool]:
+    """Steps that arrived, records counted as lost, and whether any number arrived twice."""
+    numbers = [attributes(record)["train.seq"] for record in receiver.records()]
+    lost = 0
+    for record in receiver.records("train.emitter.report"):
+        found = attributes(record)
+        lost += sum(count for name, count in found.items() if name.startswith("lost."))
+    # The first session of the helper sends its start and its end, numbers 0 and 1, of its own.
+    repeated = Counter(numbers)
+    return len(receiver.records("train.step")), lost, any(count > 2 for count in repeated.values())
+
+
+def exceptions(end: str) -> int:
+    """Those that get through although the queue is full."""
+    return {"uncaught exception": 1, "exception in a thread while others step": 2}.get(end, 0)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_end_with_a_full_queue(tmp_path: Path, receiver: Receiver, end: str) -> None:
+    """All that was accepted arrives, the rest is counted; the exit status is the trainer's own."""
+    body, status = ENDS[end]
+    code, _ = run(tmp_path, receiver, FULL + "\n" + textwrap.dedent(body))
+    calls = 5000 if "others" in end else 3000
+
+    assert code == status
+    arrived, lost, repeated = accounted(receiver)
+    assert (arrived + lost, repeated) == (calls, False)
+    assert arrived >= 1000
+    assert lost > 0
+    assert len(receiver.records("train.log")) == exceptions(end)
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_sudden_end_loses_one_flush_interval(tmp_path: Path, receiver: Receiver, end: str) -> None:
+    """What is older than a flush interval has arrived, without a gap; nothing says that the run finished."""
+    body = f"""
+    for step in range(200):
+        emitter.step(step, loss=1.0)
+    time.sleep(8 * 0.25)
+    for step in range(200, 210):
+        emitter.step(step, loss=1.0)
+    {end}
+    """
+    run(tmp_path, receiver, body)
+
+    sequence = [attributes(record)["train.seq"] for record in receiver.records()]
+    assert sequence == list(range(len(sequence)))
+    assert len(receiver.records("train.step")) >= 200
+    states = [attributes(record)["lifecycle.state"] for record in receiver.records("train.lifecycle")]
+    assert states == ["started"]
+
+
+FAST = """
+import json
+def memory():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+emitter.shutdown()
+emitter.init("fast", run_id="fast", endpoint=os.environ["URL"], resources=False, shutdown_s=60)
+from emitter import _api
+session, seen = _api._session, []
+for step in range(int(sys.argv[1]) // 500):
+    began = time.monotonic()
+    for place in range(500):
+        emitter.step(step, loss=1.0, grad_norm=2.0, lr=0.1)
+    time.sleep(max(0.0, began + 0.01 - time.monotonic()))
+    seen.append(memory())
+waiting = len(session.queue.items)
+emitter.shutdown()
+print(json.dumps({"memory": seen, "waiting": waiting, "lost": session.queue.totals}))
+"""
+
+
+@pytest.mark.parametrize("line", ["up", "down"])
+def test_fifty_thousand_calls_a_second(tmp_path: Path, receiver: Receiver, line: str) -> None:
+    """Memory stays where the queue's limit put it, and every call is delivered or counted."""
+    calls = 150_000
+    if line == "down":
+        receiver.status = 503
+    script = FAST.replace("sys.argv[1]", str(calls)).replace(
+        "shutdown_s=60", "shutdown_s=60" if line == "up" else "shutdown_s=0.5"
+    )
+    with start(tmp_path, receiver, script) as child:
+        output, errors = child.communicate(timeout=120)
+        assert child.returncode == 0, errors
+    found = json.loads(output)
+    growth = max(found["memory"]) - max(found["memory"][: calls // 500 // 3])
+
+    assert found["waiting"] <= 16384 + 64
+    assert growth < 30e6, found["memory"][:: len(found["memory"]) // 10]
+    arrived, lost = len(receiver.records("train.step")), found["lost"]
+    # What is left at the end includes the records that frame a run.
+    framing = 0 if line == "up" else sum(lost.values()) - calls
+    assert 0 <= framing <= 10
+    assert arrived + lost.get("queue_full", 0) + lost.get("undelivered", 0) == calls + framing
+    print(f"{calls} calls, {line}: {arrived} arrived, lost {lost}, memory grew by {growth / 1e6:.1f} MB")
