@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from emitter import _host_probes
+from emitter._guard import guard
 from emitter.vocabulary import events
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def build(session: Session, *, threads: bool) -> list[Probe]:
         looks.append(ooms.start)
     if threads:
         made += _host_probes.build(session)
-        made += _gpus(session, looks) + _torch_memory(session) + _watcher(session, looks)
+        with guard:
+            made += _gpus(session, looks) + _torch_memory(session) + _watcher(session, looks)
     return made
 
 

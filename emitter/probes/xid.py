@@ -14,6 +14,8 @@ from emitter.probes.logs import Emit
 from emitter.vocabulary.gpu_metrics import HW_ID, XID
 
 WAIT_MS: Final = 1000
+OPENINGS: Final = 16
+"""Times that the driver may end the waiting; it does so when a GPU is lost."""
 
 
 class XidProbe:
@@ -26,6 +28,7 @@ class XidProbe:
         self._gpus, self._log = gpus, log
         self._set: Any = None
         self._known: dict[int, tuple[str, str]] = {}
+        self._openings = 0
         self.off = False
 
     def turn(self) -> None:
@@ -40,25 +43,31 @@ class XidProbe:
         except pynvml.NVMLError_Timeout:
             return
         except pynvml.NVMLError as error:
-            # A lost GPU ends the waiting of all; the sampling thread says which one it is.
-            logger.debug("no Xid events any more: %s", error)
-            self.off = True
+            # A lost GPU ends the waiting of all: wait for those that still answer.
+            logger.debug("waiting for Xid events ended: %s", error)
+            self._release()
             return
         if event.eventType == pynvml.nvmlEventTypeXidCriticalError:
             self._tell(_address(event.device), int(event.eventData))
 
     def close(self) -> None:
         """Release the event set."""
-        opened, self._set, self.off = self._set, None, True
+        self.off = True
+        self._release()
+
+    def _release(self) -> None:
+        opened, self._set = self._set, None
         if opened is not None:
             pynvml.nvmlEventSetFree(opened)
             pynvml.nvmlShutdown()
 
     def _open(self) -> None:
         whole = [gpu for gpu in self._gpus.found() if gpu.parent is None]
-        if not whole:
+        self._openings += 1
+        if not whole or self._openings > OPENINGS:
             self.off = True
             return
+        self._known = {}
         pynvml.nvmlInit()  # counted by NVML: the sampling thread has its own
         self._set = pynvml.nvmlEventSetCreate()
         for gpu in whole:

@@ -108,12 +108,15 @@ int nvmlDeviceGetMigDeviceHandleByIndex(void *device, unsigned index, void **ins
   if (index) return 6;
   *instance = &gpus[2]; return 0; }
 
-int nvmlEventSetCreate(void **set) { *set = &gpus; return 0; }
-int nvmlDeviceRegisterEvents(void *device, unsigned long long types, void *set) { READY(device); return 0; }
+static int registered[3];
+int nvmlEventSetCreate(void **set) { memset(registered, 0, sizeof registered); *set = &gpus; return 0; }
+int nvmlDeviceRegisterEvents(void *device, unsigned long long types, void *set) {
+  READY(device); registered[NUMBER(device)] = 1; return 0; }
 int nvmlEventSetFree(void *set) { return 0; }
 int nvmlEventSetWait_v2(void *set, event_t *event, unsigned milliseconds) {
   char path[512];
   for (unsigned waited = 0; waited < milliseconds; waited += 5) {
+    if (registered[0] && fault("lost-0")) return 15;
     if (fault("xid")) {
       snprintf(path, sizeof path, "%s/xid", getenv("FAKE_NVML_DIR"));
       FILE *file = fopen(path, "r");

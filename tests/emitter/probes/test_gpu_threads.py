@@ -50,6 +50,19 @@ def test_an_xid_is_told_at_once(on_gpus: Run) -> None:
     ]
 
 
+def test_a_lost_gpu_does_not_silence_the_others(on_gpus: Run) -> None:
+    """Its loss ends the driver's waiting for all; those that answer are waited for again."""
+    bodies = on_gpus(
+        SESSION + "made = session(resources_s=0.05); made.start(); until(gpus)\n"
+        '(faults / "lost-0").touch(); until(lines)\n'
+        '(faults / "xid.part").write_text("48"); (faults / "xid.part").rename(faults / "xid")\n'
+        "until(lambda: len(lines()) == 2); made.close()\n"
+        "print(json.dumps([one.body for one in lines()]))"
+    )
+
+    assert bodies[1] == "Xid (PCI:0000:42:00): 48, reported by NVML for GPU-bbbb"
+
+
 def test_each_xid_of_the_rules_is_recognised_in_our_words(on_gpus: Run) -> None:
     """One code of each family, through the same line."""
     wanted = {48: "xid-memory", 119: "xid-reset", 74: "xid-nvlink", 31: "xid-restart", 63: "xid-ignore",
