@@ -93,8 +93,8 @@ class Session:
         self.queue.offer(self._monotonic_ns(), name, taken, reading=reading, **more)
 
     def waited(self, nanoseconds: int) -> None:
-        """Time that the loop waited for data; not counted inside a phase, ``data`` measures itself."""
-        if not self._phases:
+        """Time that the loop waited for data; not counted in other phases, ``data`` measures itself."""
+        if not self._phases or self._phases[-1] == "train":
             self.steps.waited(nanoseconds)
 
     def training(self) -> tuple[int, int] | None:

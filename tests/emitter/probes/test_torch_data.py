@@ -102,15 +102,17 @@ def test_time_that_is_measured_otherwise_is_not_counted_twice(untouched: None) -
 
         probe = DataWaitProbe(waited, lambda: dataset.now_ns)
         probe.start()
-        for phase in ("eval", "data"):
-            with emitter.phase(phase):
-                next(iter(DataLoader(dataset)))
-        emitter.step(0)
-        (log,) = captured.named("train.step")
+        for step, phases in enumerate((("eval", "data"), ("train",))):
+            for phase in phases:
+                with emitter.phase(phase):
+                    next(iter(DataLoader(dataset)))
+            emitter.step(step)
+        first, second = captured.named("train.step")
         probe.close()
 
-    assert waits == [10**9] * 2
-    assert float(log.attributes["data_time"]) < 0.9
+    assert waits == [10**9] * 3
+    assert float(first.attributes["data_time"]) < 0.9
+    assert float(second.attributes["data_time"]) == 1.0
 
 
 def test_prefetching_threads_do_not_count(untouched: None) -> None:
