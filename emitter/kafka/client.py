@@ -63,6 +63,16 @@ async def abort(producer: Any) -> None:
         await asyncio.wait([task], timeout=STOP_S)
 
 
+_disowned: Final[list[Any]] = []
+
+
+def disown(producer: Any) -> None:
+    """In a forked child: leave the parent's producer alone, for ever and without a complaint about it."""
+    if producer is not None:
+        producer._closed = True
+        _disowned.append(producer)
+
+
 def never_create(client: Any) -> None:
     """Have this client ask for all topics, never by name: brokers create a topic that is asked for by name,
     with a number of partitions of their own, and a broker that has just restarted has none yet.

@@ -41,7 +41,7 @@ class KafkaExporter:
 
         with guard:
             try:
-                return self._done(payload, write_in_parts(payload.signal, payload.body, self._limit, write))
+                return self._done(payload, write_in_parts(payload.body, self._limit, write))
             except (KafkaError, OSError) as error:
                 return Outcome(Fate.RETRY, reason(error))
         return Outcome(Fate.RETRY, "internal error")

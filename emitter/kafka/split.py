@@ -1,32 +1,22 @@
-"""Cuts OTLP requests that are too large for a Kafka message: in two, and again, down to single records."""
+"""Cuts OTLP requests that are too large for a Kafka message: in two, and again, down to single records.
+
+Requests of all signals are alike down to the record: field 1 holds groups (resource 1, scopes 2, schema URL
+3), a scope holds scope 1, records 2, schema URL 3: opentelemetry-proto, collector/*/v1.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 
 from aiokafka.errors import MessageSizeTooLargeError, RecordListTooLargeError
-from google.protobuf.message import Message
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-
-class _Shape(NamedTuple):
-    request: type[Message]
-    resources: str
-    scopes: str
-    records: str
-
-
-_SHAPES: Final = {
-    "logs": _Shape(ExportLogsServiceRequest, "resource_logs", "scope_logs", "log_records"),
-    "traces": _Shape(ExportTraceServiceRequest, "resource_spans", "scope_spans", "spans"),
-    "metrics": _Shape(ExportMetricsServiceRequest, "resource_metrics", "scope_metrics", "metrics"),
-}
-
+from emitter.otlp import wire
+from emitter.otlp.decode import fields_of
 
 TOO_LARGE: Final = (MessageSizeTooLargeError, RecordListTooLargeError)
+_GROUP: Final = b"\x0a"
+_MEMBER: Final = b"\x12"
 
 
 class Refused(NamedTuple):
@@ -36,7 +26,15 @@ class Refused(NamedTuple):
     largest: int = 0
 
 
-def write_in_parts(signal: str, body: bytes, limit: int, write: Callable[[bytes], None]) -> Refused:
+class _Record(NamedTuple):
+    """A record, and the numbers and own fields of the scope and the group that it stands in."""
+
+    group: tuple[int, bytes]
+    scope: tuple[int, bytes]
+    data: bytes
+
+
+def write_in_parts(body: bytes, limit: int, write: Callable[[bytes], None]) -> Refused:
     """Write a request, or as many parts of it as the limit and the topic's own limit ask for."""
     if len(body) <= limit:
         try:
@@ -44,49 +42,46 @@ def write_in_parts(signal: str, body: bytes, limit: int, write: Callable[[bytes]
             return Refused()
         except TOO_LARGE:
             pass
-    parts = halves(signal, body)
+    parts = halves(body)
     if parts is None:
         return Refused(1, len(body))
-    each = [write_in_parts(signal, part, limit, write) for part in parts]
+    each = [write_in_parts(part, limit, write) for part in parts]
     return Refused(sum(one.records for one in each), max(one.largest for one in each))
 
 
-def halves(signal: str, body: bytes) -> tuple[bytes, bytes] | None:
+def halves(body: bytes) -> tuple[bytes, bytes] | None:
     """Two requests with half of the records each; None for one that holds less than two."""
-    shape = _SHAPES[signal]
-    count = sum(len(getattr(scope, shape.records)) for _, scope in _scopes(shape, _parse(shape, body)))
-    middle = count // 2
-    if not middle:
-        return None
-    return _cut(shape, body, 0, middle), _cut(shape, body, middle, count)
+    records = list(_records(body))
+    middle = len(records) // 2
+    return (_request(records[:middle]), _request(records[middle:])) if middle else None
 
 
-def _parse(shape: _Shape, body: bytes) -> Any:
-    return shape.request.FromString(body)
+def _records(body: bytes) -> Iterator[_Record]:
+    for number, group in enumerate(fields_of(body).get(1, [])):
+        own, scopes = _parts(group)
+        for place, scope in enumerate(scopes):
+            of_scope, records = _parts(scope)
+            for record in records:
+                yield _Record((number, own), (place, of_scope), record)
 
 
-def _scopes(shape: _Shape, request: Any) -> list[tuple[Any, Any]]:
-    resources = getattr(request, shape.resources)
-    return [(resource, scope) for resource in resources for scope in getattr(resource, shape.scopes)]
+def _parts(message: bytes) -> tuple[bytes, list[bytes]]:
+    """Everything but field 2, encoded again, and the values of field 2."""
+    fields = fields_of(message)
+    members = fields.pop(2, [])
+    own = (wire.block(wire.varint(number << 3 | 2), value) for number in fields for value in fields[number])
+    return b"".join(own), members
 
 
-def _cut(shape: _Shape, body: bytes, start: int, stop: int) -> bytes:
-    """The request with the records from start to stop only, without the groups that they leave empty."""
-    request, at = _parse(shape, body), 0
-    for _, scope in _scopes(shape, request):
-        records = getattr(scope, shape.records)
-        length = len(records)
-        first, last = max(0, min(start - at, length)), max(0, min(stop - at, length))
-        del records[last:]
-        del records[:first]
-        at += length
-    for resource in getattr(request, shape.resources):
-        _drop_empty(getattr(resource, shape.scopes), shape.records)
-    _drop_empty(getattr(request, shape.resources), shape.scopes)
-    return bytes(request.SerializeToString())
+def _request(records: list[_Record]) -> bytes:
+    groups: dict[tuple[int, bytes], dict[tuple[int, bytes], list[bytes]]] = {}
+    for record in records:
+        groups.setdefault(record.group, {}).setdefault(record.scope, []).append(record.data)
+    return b"".join(
+        wire.block(_GROUP, own + b"".join(_scope(fields, some) for (_, fields), some in scopes.items()))
+        for (_, own), scopes in groups.items()
+    )
 
 
-def _drop_empty(groups: Any, members: str) -> None:
-    for number in reversed(range(len(groups))):
-        if not getattr(groups[number], members):
-            del groups[number]
+def _scope(own: bytes, records: list[bytes]) -> bytes:
+    return wire.block(_MEMBER, own + b"".join(wire.block(_MEMBER, record) for record in records))

@@ -47,7 +47,6 @@ class Writer:
         self._pid = 0
         self._doing = ""
         self._closed = False
-        self._forked: list[Any] = []
         self._ending: set[asyncio.Task[None]] = set()
 
     def write(self, topic: str, messages: Sequence[Message], timeout_s: float) -> None:
@@ -70,7 +69,10 @@ class Writer:
         self._closed = True
         held, self._loop = self._loop, None
         producer, self._producer = self._producer, None
-        if held is None or self._pid != os.getpid():
+        if held is None:
+            return
+        if self._pid != os.getpid():
+            client.disown(producer)
             return
         if producer is not None:
             with contextlib.suppress(RuntimeError, FutureTimeoutError):
@@ -82,7 +84,7 @@ class Writer:
         if self._closed:
             raise KafkaError("closed")
         if self._pid != os.getpid():
-            self._forked.append(self._producer)
+            client.disown(self._producer)
             self._pid, self._loop, self._producer = os.getpid(), None, None
         if self._loop is None:
             self._loop = loop.acquire()

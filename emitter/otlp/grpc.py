@@ -10,16 +10,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import RetryInfo
-from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from emitter._endpoints import is_loopback
 from emitter._guard import guard
 from emitter._records import LOGS, TRACES, Fate, Outcome, Payload
 from emitter.otlp import environment
+from emitter.otlp.answer import partial_success
+from emitter.otlp.decode import fields_of
 
 _SERVICE: Final = "/opentelemetry.proto.collector"
 METHODS: Final = {
@@ -29,6 +26,7 @@ METHODS: Final = {
 PORT: Final = 4317
 FILES: Final = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
 DETAILS: Final = "grpc-status-details-bin"
+RETRY_INFO: Final = b"/google.rpc.RetryInfo"
 _MAX_ANSWER: Final = 1024 * 1024
 
 _RETRYABLE: Final = frozenset({
@@ -73,7 +71,7 @@ class GrpcExporter:
                 )
             except grpc.RpcError as error:
                 return _failed(error)
-            return _accepted(signal, answer)
+            return _accepted(answer)
         return Outcome(Fate.REFUSED, "internal error")
 
     def close(self) -> None:
@@ -139,23 +137,19 @@ def _wait_s(error: Any) -> float | None:
 
 
 def _retry_delay(details: bytes) -> float | None:
-    info = RetryInfo()
+    """google.rpc.Status holds Any messages (field 3), RetryInfo a Duration: seconds and nanoseconds."""
     try:
-        for detail in Status.FromString(details).details:
-            if detail.Unpack(info):
-                seconds: float = info.retry_delay.ToTimedelta().total_seconds()
-                return max(0.0, seconds)
-    except (DecodeError, ValueError, OverflowError):
+        for detail in fields_of(details).get(3, []):
+            fields = fields_of(detail)
+            if fields[1][0].endswith(RETRY_INFO):
+                delay = fields_of(fields_of(fields[2][0])[1][0])
+                return float(delay.get(1, [0])[0] + delay.get(2, [0])[0] * 1e-9)
+    except (ValueError, TypeError, AttributeError, LookupError):  # no such message
         return None
     return None
 
 
-def _accepted(signal: str, answer: bytes) -> Outcome:
+def _accepted(answer: bytes) -> Outcome:
     """SENT, less what a partial success says was rejected."""
-    if not answer:
-        return Outcome(Fate.SENT)
-    if signal == LOGS:
-        partial = ExportLogsServiceResponse.FromString(answer).partial_success
-        return Outcome(Fate.SENT, partial.error_message, refused=partial.rejected_log_records)
-    rejected = ExportTraceServiceResponse.FromString(answer).partial_success
-    return Outcome(Fate.SENT, rejected.error_message, refused=rejected.rejected_spans)
+    refused, why = partial_success(answer)
+    return Outcome(Fate.SENT, why, refused=refused)

@@ -25,8 +25,8 @@ LONGEST_WAIT_S: Final = 5.0
 class Delivery:
     """``deliver`` may be called from any thread, one at a time; a forked child gets its own connections."""
 
-    def __init__(self, signal: str, plan: Plan) -> None:
-        self._signal, self._plan = signal, plan
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._writer = Writer(plan.kafka, create_topics=True)
         self._where = f"kafka://{plan.kafka.brokers}, topic {plan.topic}"
         self._down = self._said_late = self._said_large = False
@@ -101,7 +101,7 @@ class Delivery:
         def write(part: bytes) -> None:
             self._write(end, [message._replace(value=part)])
 
-        return write_in_parts(self._signal, message.value, limit, write)
+        return write_in_parts(message.value, limit, write)
 
     def _write(self, end: float, messages: Sequence[Message]) -> None:
         self._writer.write(self._plan.topic, messages, max(0.001, end - time.monotonic()))

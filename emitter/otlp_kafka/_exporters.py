@@ -37,7 +37,7 @@ class KafkaLogExporter(LogRecordExporter):
         self, brokers: str | None = None, *, by_trace: bool = False, **options: Unpack[Options]
     ) -> None:
         self._plan, self._by_trace = plan("logs", brokers, options), by_trace
-        self._delivery = Delivery("logs", self._plan)
+        self._delivery = Delivery(self._plan)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Encode and write; blocks for the timeout at most."""
@@ -70,7 +70,7 @@ class KafkaSpanExporter(SpanExporter):
         self, brokers: str | None = None, *, by_trace: bool = False, **options: Unpack[Options]
     ) -> None:
         self._plan, self._by_trace = plan("traces", brokers, options), by_trace
-        self._delivery = Delivery("traces", self._plan)
+        self._delivery = Delivery(self._plan)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Encode and write; blocks for the timeout at most."""
@@ -110,7 +110,7 @@ class KafkaMetricExporter(MetricExporter):
     ) -> None:
         super().__init__(preferred_temporality, preferred_aggregation)
         self._plan = plan("metrics", brokers, options)
-        self._delivery = Delivery("metrics", self._plan)
+        self._delivery = Delivery(self._plan)
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any

@@ -62,7 +62,7 @@ def test_halves_hold_what_the_whole_held(shape: list[list[list[str]]]) -> None:
     """Same records in the same order under the same resource and scope, and no empty groups."""
     whole = _logs(shape)
     count = len(_records([whole]))
-    found = halves("logs", whole)
+    found = halves(whole)
 
     assert (found is None) == (count < 2)
     if found is not None:
@@ -87,7 +87,7 @@ def test_parts_fit_and_the_rest_is_counted(shape: list[list[list[str]]], ours: i
         written.append(body)
 
     whole = _logs(shape)
-    refused = write_in_parts("logs", whole, ours, write)
+    refused = write_in_parts(whole, ours, write)
     there, arrived = _records([whole]), _records(written)
 
     assert refused.largest == 0 or refused.largest > min(ours, theirs)
@@ -107,8 +107,8 @@ def test_spans_and_metrics_are_cut_too() -> None:
             ResourceMetrics(scope_metrics=[ScopeMetrics(metrics=[Metric(name=name) for name in "abc"])])
         ]
     )
-    first, second = halves("traces", spans.SerializeToString()) or (b"", b"")
-    third, fourth = halves("metrics", metrics.SerializeToString()) or (b"", b"")
+    first, second = halves(spans.SerializeToString()) or (b"", b"")
+    third, fourth = halves(metrics.SerializeToString()) or (b"", b"")
 
     def names(kind: Any, body: bytes, *path: str) -> list[str]:
         found = [kind.FromString(body)]

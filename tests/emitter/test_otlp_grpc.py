@@ -257,6 +257,8 @@ def test_forks_of_the_trainer_are_harmless(collector: Collector, port: int, tmp_
         env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+    # gRPC's core says so itself where a fork meets a call; nothing follows from it.
+    said = [line for line in ended.stderr.splitlines() if "skipping fork() handlers" not in line]
+    assert (ended.returncode, ended.stdout, said) == (0, "done\n", [])
     steps = [attributes(record)["train.step"] for record in collector.records("train.step")]
     assert sorted(steps) == sorted([*range(10)] * 3 + [100, 1000])

@@ -218,6 +218,7 @@ def test_nothing_is_left_behind(broker: str, resource: Resource) -> None:
     assert exporters[0].export([]) is SpanExportResult.FAILURE
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_works_after_a_fork(broker: str, service: str, resource: Resource) -> None:
     """The SDK starts again in a forked child, and so do we: both processes deliver, each on its own line."""
     provider = _logger_provider(KafkaLogExporter(broker), resource)
