@@ -34,7 +34,7 @@ REINFORCEMENT: Final = (
     Metric("clip_fraction", "1", _S, "Share of samples clipped by PPO", (
         "clipfrac", "policy/clipfrac_avg", "train/clip_fraction", "actor/pg_clipfrac", "clip_frac",
         "ppo/policy/clipfrac", "losses/clipfrac", "clip_ratio", "clip_ratio/region_mean",
-        "train/clip_ratio", "train/clip_ratio/region_mean",
+        "train/clip_ratio", "train/clip_ratio/region_mean", "cispo_clip_ratio",
     )),
     Metric("value_loss", "1", _S, "Loss of the value function", (
         "critic/vf_loss", "loss/value_avg", "train/value_loss", "vf_loss", "critic_loss",
@@ -42,11 +42,11 @@ REINFORCEMENT: Final = (
     )),
     Metric("reward_max", "1", _S, "Highest reward of the batch", (
         "critic/rewards/max", "critic/score/max", "rewards/max", "train/reward_max", "episode_reward_max",
-        "env_runners/episode_return_max",
+        "env_runners/episode_return_max", "max_reward", "train/max_reward",
     )),
     Metric("reward_min", "1", _S, "Lowest reward of the batch", (
         "critic/rewards/min", "critic/score/min", "rewards/min", "train/reward_min", "episode_reward_min",
-        "env_runners/episode_return_min",
+        "env_runners/episode_return_min", "min_reward", "train/min_reward",
     )),
     Metric("reward_zero_share", "1", _S, "Share of samples whose reward is exactly zero (0 to 1)", (
         "reward_zero_fraction", "zero_reward_fraction", "frac_reward_zero", "rewards/zero_fraction",

@@ -43,6 +43,9 @@ TRAINING: Final = (
         "samples/s", "train_samples_per_second", "samples_per_sec", "throughput/samples_per_sec",
         "throughput/device/samples_per_sec", "train/samples_per_second",
     )),
+    Metric("token_accuracy", "1", _S, "Share of tokens that the model would have chosen (0 to 1)", (
+        "mean_token_accuracy", "train/mean_token_accuracy", "train/token_accuracy",
+    )),
     Metric("loss_scale", "1", _S, "Scale of mixed-precision training", (
         "amp/scale", "grad_scale", "scaler/scale", "loss scale", "loss-scale", "Train/Samples/loss_scale",
     )),

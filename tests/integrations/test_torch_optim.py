@@ -27,7 +27,7 @@ def one(weight: Any, optimizer: Any) -> float:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss.item()
+    return float(loss.item())
 
 
 def steps(captured: Captured) -> list[dict[str, Any]]:
