@@ -88,7 +88,7 @@ def filesystem(place: Path | None = None) -> dict[str, float]:
 
 
 def counters(root: Path = Path("/")) -> tuple[dict[str, float], dict[str, float]]:
-    """What only grows: bytes and errors of disks and network, seconds stalled; and by disk, seconds at work."""
+    """What only grows: bytes and errors of disks and network, seconds stalled; by disk, seconds at work."""
     disks = _diskstats(root)
     found = _network(root) | pressure.stalled(root / "proc/pressure", "system.pressure")
     if disks:
