@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from emitter._clock import Clock
-from emitter._packer import RECORD_LIMIT, REQUEST_LIMIT, Packer
+from emitter._packer import BODY_LIMIT, RECORD_LIMIT, REQUEST_LIMIT, Packer
 from emitter._queue import Queue
 from emitter._records import LOGS, TRACES, Item, Log, Payload, Span
 from emitter._values import INT_MAX, INT_MIN
@@ -364,3 +365,12 @@ def test_decoder_of_other_bytes_raises_value_error_only(data: bytes) -> None:
             read(data)
         except ValueError:
             continue
+
+
+def test_page_names_the_limits() -> None:
+    """docs/otlp.md says how long requests, records and texts may be."""
+    page = (Path(__file__).parents[2] / "docs" / "otlp.md").read_text()
+
+    assert f"{REQUEST_LIMIT:,} bytes" in page
+    assert f"{RECORD_LIMIT // 1024} KiB" in page
+    assert f"{BODY_LIMIT:,} characters" in page
