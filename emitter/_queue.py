@@ -21,6 +21,7 @@ BAD_VALUE: Final = "bad_value"
 UNREAD_VALUE: Final = "unread_value"
 """On a device, and not read: it did not come within a second, or a graph was being captured."""
 CUT: Final = "cut"
+SPOOL_FULL: Final = "spool_full"
 
 RESERVE: Final = 1024
 """Room above the limit that only rare records (lifecycle, exceptions, heartbeats) may use."""
