@@ -25,6 +25,7 @@ NAMES = (
     "history_insert",
     "kafka_export",
     "torch_probes",
+    "host_probes",
 )
 
 
