@@ -16,6 +16,8 @@ from emitter.vocabulary import topics
 from tests.emitter.receiver import attributes
 from tests.fixtures import read_topic
 
+STRICT = ("-X", "dev", "-W", "error", "-W", "ignore::DeprecationWarning")
+
 TRAINER = """
     import multiprocessing, os, sys, threading, time
     import emitter
@@ -83,7 +85,7 @@ def test_forks_are_harmless(broker: str, tmp_path: Path, script: str, scheme: st
     run = uuid.uuid4().hex
     environ = {**os.environ, "TRAINWARDEN_STRICT": "0", "PYTHONPATH": str(Path(__file__).parents[2])}
     ended = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script), scheme + broker, run],
+        [sys.executable, *STRICT, "-c", textwrap.dedent(script), scheme + broker, run],
         env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     steps: list[int] = []
