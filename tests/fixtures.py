@@ -214,6 +214,16 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield bootstrap
 
 
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[str]:
+    """A broker without topics."""
+    child, bootstrap = start_broker(tmp_path / "broker.log")
+    try:
+        yield bootstrap
+    finally:
+        child.kill()
+
+
 @contextlib.contextmanager
 def _any_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     external = os.environ.get(ENV_TEST_KAFKA)

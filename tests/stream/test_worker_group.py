@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,16 +16,6 @@ from tests.fixtures import start_broker, wait_for
 from tests.stream.loop_rig import LOOP_TOPICS, Ends, Rank, Worker, ack
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Iterator[str]:
-    """A broker without topics."""
-    child, bootstrap = start_broker(tmp_path / "broker.log")
-    try:
-        yield bootstrap
-    finally:
-        child.kill()
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -13,19 +11,9 @@ from emitter.vocabulary import topics as vocabulary
 from stream import topics
 from stream.faustkit import preflight
 from stream.faustkit.preflight import PreflightError, check_topics, inspect
-from tests.fixtures import free_port, start_broker
+from tests.fixtures import free_port
 
 GOOD = {topic.name: topic.partitions or 3 for topic in vocabulary.TOPICS}
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Iterator[str]:
-    """A broker without topics."""
-    child, bootstrap = start_broker(tmp_path / "broker.log")
-    try:
-        yield bootstrap
-    finally:
-        child.kill()
 
 
 def test_right_topics_say_how_many_partitions() -> None:

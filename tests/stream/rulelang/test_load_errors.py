@@ -11,16 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.rulelang import RuleErrors, load_packs, load_text
-
-GOOD = """\
-pack: numbers
-rules:
-  - id: too-large
-    category: loss_spike
-    summary: "Loss {loss:.3g}"
-    on: train.step
-    when: loss > 10
-"""
+from tests.stream.rulelang.packs import GOOD
 
 
 def _errors(text: str, path: Path = Path("pack.yaml")) -> list[str]:

@@ -13,17 +13,9 @@ from stream import resources
 from stream.rulelang import RuleErrors, load_text, tree
 from stream.rulelang.errors import Problems
 from stream.rulelang.schema import schema
+from tests.stream.rulelang.packs import GOOD
 
 COPY = Path(__file__).parents[3] / "docs" / "rules.schema.json"
-GOOD = """\
-pack: numbers
-rules:
-  - id: too-large
-    category: loss_spike
-    summary: "Loss {loss:.3g}"
-    on: train.step
-    when: loss > 10
-"""
 
 
 def _data(text: str) -> Any:
