@@ -14,7 +14,7 @@ import emitter
 from emitter import _api
 from emitter.integrations import _saves
 from emitter.integrations.huggingface import TrainwardenCallback
-from emitter.testing import Captured, capture
+from emitter.testing import Captured
 from tests.integrations import tiny
 
 
@@ -161,9 +161,10 @@ def test_training_is_bit_identical_with_and_without(tmp_path: Path) -> None:
         return [entry.get("loss") for entry in trainer.state.log_history], trainer.model.state_dict()
 
     losses, plain = weights([])
-    with capture(logs=True, resources=True):
-        watched_losses, watched = weights([TrainwardenCallback()])
+    emitter.init(run="watched", endpoint=f"file:{tmp_path}/telemetry", flush_s=0.01)
+    watched_losses, watched = weights([TrainwardenCallback()])
     _saves.join(10)
+    emitter.shutdown()
 
     assert watched_losses == losses
     assert all(torch.equal(watched[name], tensor) for name, tensor in plain.items())

@@ -14,7 +14,7 @@ import emitter
 from emitter import _api
 from emitter.integrations import _saves
 from emitter.integrations.lightning import TrainwardenCallback
-from emitter.testing import Captured, capture
+from emitter.testing import Captured
 
 pytestmark = [
     # Lightning's own, about workers of the loader and about torch's pytree.
@@ -152,8 +152,9 @@ def test_a_save_that_raises_is_a_failed_span_and_still_raises(captured: Captured
 def test_training_is_bit_identical_with_and_without(tmp_path: Path) -> None:
     """Same seed, dropout on: the same losses."""
     _, plain = fit(tmp_path, [], max_epochs=2)
-    with capture(logs=True, resources=True):
-        _, watched = fit(tmp_path, [TrainwardenCallback()], max_epochs=2)
+    emitter.init(run="watched", endpoint=f"file:{tmp_path}/telemetry", flush_s=0.01)
+    _, watched = fit(tmp_path, [TrainwardenCallback()], max_epochs=2)
+    emitter.shutdown()
 
     assert watched.losses == plain.losses
 
