@@ -75,6 +75,18 @@ def test_bad_loss_does_not_wait_for_the_flush_interval(receiver: Receiver) -> No
     wait_for(lambda: len(receiver.records("train.step")) == 2, what="both steps")
 
 
+def test_errors_do_not_wait_for_the_flush_interval(receiver: Receiver) -> None:
+    """An error that is logged, and an exception that ends a thread, wake the sender at once."""
+    _init(receiver.url, flush_s=600, hooks=True)
+    wait_for(lambda: receiver.records("train.heartbeat"), what="the start")
+    emitter.log("broken", level=40)
+    wait_for(lambda: len(receiver.records("train.log")) == 1, what="the error")
+    session = _api._session
+    assert session is not None
+    session.thread_crashed(ValueError("lost"), "loader")
+    wait_for(lambda: len(receiver.records("train.log")) == 2, what="the exception")
+
+
 def test_checkpoint_spans_arrive(receiver: Receiver) -> None:
     """The save is a span with its parts as children; its start is an event of its own."""
     _init(receiver.url)
