@@ -63,11 +63,16 @@ def _filled(name: str, numbers: Mapping[str, int]) -> str:
 
 
 def _kernel_log(session: Session) -> Part:
+    from emitter.probes.claim import Claim
     from emitter.probes.kernel_log import EVERY_S, KernelLog
     from emitter.probes.worker import Worker
 
-    probe = KernelLog(session.log, session.settings.lines_per_s)
-    _tell(session, "kernel_log", probe.trouble)
+    probe = KernelLog(
+        session.log,
+        session.settings.lines_per_s,
+        claim=Claim("kernel-log", session.identity.run),
+        told=_teller(session, "kernel_log"),
+    )
     return Worker("kernel-log", EVERY_S, probe.turn, probe.close)
 
 
@@ -111,6 +116,5 @@ def _teller(session: Session, probe: str) -> Callable[[str], None]:
 
 def _tell(session: Session, probe: str, trouble: str) -> None:
     """What a probe cannot do goes into ``train.emitter.report``."""
-    if trouble:
-        values = {f"{events.PROBE_PREFIX}{probe}": trouble}
-        session.queue.offer(session.clock.monotonic_ns(), events.EMITTER_REPORT, values, rare=True)
+    values = {f"{events.PROBE_PREFIX}{probe}": trouble}
+    session.queue.offer(session.clock.monotonic_ns(), events.EMITTER_REPORT, values, rare=True)

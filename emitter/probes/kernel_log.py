@@ -8,14 +8,18 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from emitter._guard import logger
 from emitter._records import DEBUG, ERROR, FATAL, INFO, WARNING
+from emitter.probes.claim import Claim
 from emitter.probes.lines import Emit, Outlet
 
 EVERY_S: Final = 0.5
+CLAIM_EVERY_S: Final = 10.0
+"""Seconds between looks whether the process that reads it for the node is gone."""
 MOST_RECORDS: Final = 2000
 """Records read in one turn."""
 KERNEL: Final = 0
@@ -67,20 +71,22 @@ class KernelLog:
         per_s: int,
         opened: Callable[[], int] = open_log,
         facilities: tuple[int, ...] = (KERNEL,),
+        claim: Claim | None = None,
+        told: Callable[[str], None] = lambda trouble: None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._opened, self._claim, self._told, self._now_s = opened, claim, told, now_s
         self._facilities = facilities
         self._outlets = [Outlet(emit, what, per_s) for what in ("the kernel log", "telling kernel messages")]
-        self._overrun = 0
-        self.trouble = ""
         self._descriptor = -1
-        try:
-            self._descriptor = opened()
-        except OSError as error:
-            self.trouble = str(error)
-            logger.debug("the kernel log is not read: %s", error)
+        self._try_at: float | None = now_s()
+        """When to claim it again; None where that is over."""
+        self._open()
 
     def turn(self) -> None:
         """Read what is new."""
+        if self._try_at is not None and self._now_s() >= self._try_at:
+            self._open()
         for _ in range(MOST_RECORDS):
             if self._descriptor < 0 or not self._one():
                 break
@@ -95,6 +101,20 @@ class KernelLog:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+        self._try_at = None
+        if self._claim is not None:
+            self._claim.release()
+
+    def _open(self) -> None:
+        if self._claim is not None and not self._claim.take():
+            self._try_at = self._now_s() + CLAIM_EVERY_S
+            return
+        self._try_at = None
+        try:
+            self._descriptor = self._opened()
+        except OSError as error:
+            logger.debug("the kernel log is not read: %s", error)
+            self._told(str(error))
 
     def _one(self) -> bool:
         try:
@@ -114,7 +134,7 @@ class KernelLog:
         return bool(data)
 
     def _stop(self, error: OSError) -> None:
-        self.trouble = str(error)
         logger.debug("the kernel log is read no more: %s", error)
+        self._told(str(error))
         os.close(self._descriptor)
         self._descriptor = -1

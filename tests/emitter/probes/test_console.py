@@ -228,7 +228,8 @@ def test_no_streams(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TRAINER = """
-import os, subprocess, sys
+import os, subprocess, sys, warnings
+warnings.simplefilter("ignore")
 import emitter
 
 emitter.init(run="console", run_id="console", endpoint=sys.argv[1], console=True, resources=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +15,8 @@ from typing import Any
 import pytest
 
 from emitter._records import ERROR, FATAL, INFO, WARNING
-from emitter.probes.kernel_log import KernelLog, open_log, parse
+from emitter.probes.claim import Claim
+from emitter.probes.kernel_log import CLAIM_EVERY_S, KernelLog, open_log, parse
 from tests.fixtures import wait_for
 
 XID = "3,900,5000000,-;NVRM: Xid (PCI:0000:41:00): 79, pid=7, GPU has fallen off the bus.\n SUBSYSTEM=pci\n"
@@ -116,14 +119,62 @@ def test_records_that_were_overwritten_are_counted(kernel: Kernel, monkeypatch: 
 
 def test_no_permission(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     """Most containers may not read it: one debug line, and the reason for the report."""
+    told: list[str] = []
     with caplog.at_level(logging.DEBUG, "emitter"):
-        probe = KernelLog(lambda *_: None, 1, lambda: open_log(str(tmp_path / "kmsg")))
+        probe = KernelLog(lambda *_: None, 1, lambda: open_log(str(tmp_path / "kmsg")), told=told.append)
         probe.turn()
         probe.close()
 
-    assert probe.trouble == f"[Errno 2] No such file or directory: '{tmp_path / 'kmsg'}'"
-    assert caplog.messages == [f"the kernel log is not read: {probe.trouble}"]
+    (trouble,) = told
+    assert trouble == f"[Errno 2] No such file or directory: '{tmp_path / 'kmsg'}'"
+    assert caplog.messages == [f"the kernel log is not read: {trouble}"]
     assert caplog.records[0].levelno == logging.DEBUG
+
+
+HOLDER = """
+import sys, time
+from emitter.probes.claim import Claim
+print(Claim("kernel-log", sys.argv[1]).take(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_one_process_of_a_run_reads_it_for_the_node() -> None:
+    """Roles of one run share a node: the second one waits until the first is gone, however it went."""
+    run = str(uuid.uuid4())
+    env = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    other = subprocess.Popen([sys.executable, "-c", HOLDER, run], env=env, stdout=subprocess.PIPE, text=True)
+    now, opened = [0.0], []
+
+    def open_it() -> int:
+        opened.append(1)
+        return os.open("/dev/null", os.O_RDONLY)
+
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        probe = KernelLog(lambda *_: None, 1, open_it, claim=Claim("kernel-log", run), now_s=lambda: now[0])
+        probe.turn()
+        assert _is_free(str(uuid.uuid4()))
+        assert opened == []
+    finally:
+        other.kill()
+        other.communicate()
+    probe.turn()
+    assert opened == []
+    now[0] = CLAIM_EVERY_S
+    probe.turn()
+    assert opened == [1]
+    assert not _is_free(run)
+    probe.close()
+    assert _is_free(run)
+
+
+def _is_free(run: str) -> bool:
+    claim = Claim("kernel-log", run)
+    taken = claim.take()
+    claim.release()
+    return taken
 
 
 def test_the_real_log() -> None:
@@ -136,9 +187,12 @@ def test_the_real_log() -> None:
     before, after = f"trainwarden {uuid.uuid4()}", f"trainwarden {uuid.uuid4()}"
     try:
         os.write(log, f"<6>{before}\n".encode())
-        probe = KernelLog(lambda body, number, _: sent.append((body, number)), 1000, facilities=(0, 1))
-        if probe.trouble:
-            pytest.skip(f"the kernel log of this machine is not for us: {probe.trouble}")
+        told: list[str] = []
+        probe = KernelLog(
+            lambda body, number, _: sent.append((body, number)), 1000, facilities=(0, 1), told=told.append
+        )
+        if told:
+            pytest.skip(f"the kernel log of this machine is not for us: {told[0]}")
         os.write(log, f"<4>{after}\n".encode())
     finally:
         os.close(log)
