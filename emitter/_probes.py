@@ -124,7 +124,8 @@ def _watcher(session: Session, looks: list[Callable[[], None]]) -> list[Probe]:
 
     def look() -> None:
         for one in looks:
-            one()
+            with guard:
+                one()
 
     return [Ticker("watch", WATCH_S, look)]
 

@@ -12,18 +12,15 @@ from typing import Any
 
 import pytest
 
-RANK = """
-import json, sys
+WORLD = """
+import json, os, sys
+from datetime import timedelta
 import torch
 import torch.distributed as dist
 import emitter
 from emitter.testing import capture
 
-torch.set_num_threads(1)
-dist.init_process_group("gloo")
-rank = dist.get_rank()
-
-def train(watched):
+def train(rank, watched):
     torch.manual_seed(3)
     model = torch.nn.parallel.DistributedDataParallel(
         torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.Dropout(0.1), torch.nn.Linear(32, 1))
@@ -43,12 +40,28 @@ def train(watched):
         emitter.step(step, loss=losses[-1])
     return losses
 
-plain = train(False)
-with capture() as captured:
-    watched = train(True)
-    sent = [log.attributes for log in captured.named("train.step")]
-print(json.dumps({"plain": plain, "watched": watched, "sent": sent}))
-dist.destroy_process_group()
+def rank(number, file):
+    dist.init_process_group("gloo", rank=number, world_size=2, timeout=timedelta(seconds=60))
+    plain = train(number, False)
+    with capture() as captured:
+        watched = train(number, True)
+        sent = [log.attributes for log in captured.named("train.step")]
+    with open(file, "w") as out:
+        json.dump({"plain": plain, "watched": watched, "sent": sent}, out)
+    dist.destroy_process_group()
+
+torch.set_num_threads(1)
+# What torch imports at the first step of an optimizer is imported once, and not in each rank.
+torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0).step()
+children = []
+for number, file in enumerate(sys.argv[1:]):
+    child = os.fork()
+    if child == 0:
+        rank(number, file)
+        sys.stdout.flush()
+        os._exit(0)
+    children.append(child)
+sys.exit(max(os.waitpid(child, 0)[1] for child in children) and 1)
 """
 
 
@@ -59,21 +72,21 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def ranks() -> list[dict[str, Any]]:
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What the two ranks found."""
-    shared = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2",
-              "PYTHONPATH": str(Path.cwd()), "GLOO_SOCKET_IFNAME": "lo"}  # fmt: skip
-    processes = [
-        subprocess.Popen([sys.executable, "-c", RANK], env={**shared, "RANK": str(rank)},
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for rank in range(2)
-    ]  # fmt: skip
-    found = []
-    for process in processes:
-        out, problems = process.communicate(timeout=170)
-        assert process.returncode == 0, problems
-        found.append(json.loads(out.splitlines()[-1]))
-    return found
+    files = [tmp_path_factory.mktemp("ranks") / f"{number}.json" for number in range(2)]
+    env = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()),
+           "PYTHONPATH": str(Path.cwd()), "GLOO_SOCKET_IFNAME": "lo"}  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", WORLD, *files],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(file.read_text()) for file in files]
 
 
 def test_losses_of_every_rank_are_bit_identical(ranks: list[dict[str, Any]]) -> None:
