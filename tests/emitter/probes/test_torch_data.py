@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 import torch
@@ -61,6 +65,38 @@ def test_waiting_is_measured(untouched: None) -> None:
     list(loader)
 
     assert waits == [2 * 10**9] * 3
+
+
+def test_torch_may_come_late(untouched: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the trainer has imported the DataLoader nothing is done; asked again later, it is measured."""
+    dataset = Slow()
+    waits: list[int] = []
+    probe = DataWaitProbe(waits.append, lambda: dataset.now_ns)
+    with monkeypatch.context() as patched:
+        patched.delitem(sys.modules, module.__name__)
+        probe.start()
+        list(DataLoader(dataset))
+        patched.setitem(sys.modules, module.__name__, ModuleType(module.__name__))
+        probe.start()
+    assert waits == []
+
+    probe.start()
+    list(DataLoader(dataset))
+    probe.close()
+    assert len(waits) == 6
+
+
+def test_a_session_imports_no_torch() -> None:
+    """A trainer without torch or a GPU driver gets neither from us."""
+    code = (
+        "import os, sys, emitter\nemitter.init(resources_s=0.01, endpoint='http://127.0.0.1:1')\n"
+        "emitter.step(1, loss=1.0)\nemitter.shutdown()\n"
+        "print(sorted({'torch', 'pynvml', 'numpy'} & set(sys.modules)))"
+    )
+    env = {**os.environ, "LD_LIBRARY_PATH": "/nowhere", "TRAINWARDEN_SHUTDOWN_S": "0.1"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
 
 
 def test_the_loop_sees_what_it_saw(untouched: None) -> None:
