@@ -99,7 +99,7 @@ class _Kafka:
             self._writer.write(TOPICS[payload.signal], [Message(key, body)], left)
 
         try:
-            refused = write_in_parts(payload.signal, payload.body, self._limit, write).records
+            refused = write_in_parts(payload.body, self._limit, write).records
         except (KafkaError, OSError) as error:
             return Outcome(Fate.RETRY, reason(error))
         return Outcome(Fate.SENT, refused=refused)
