@@ -85,9 +85,7 @@ def test_collector_reads_log_records_field_by_field(reader: Path) -> None:
 
 def test_collector_reads_spans(reader: Path) -> None:
     """Ids, kind, times, attributes, status and flags."""
-    made = Span(
-        "checkpoint.save", 2**127 + 5, 2**60 + 1, 77, 10**18, 10**18 + 5, {"a": 1, "c": True}, "failed"
-    )
+    made = Span("checkpoint.save", 2**127 + 5, 2**60 + 1, 77, 10**18, 10**18 + 5, {"a": 1, "c": True}, "bad")
     body = Encoder({"train.rank": 0}).payload(TRACES, [span(made)], 1).body
     (found,) = read(reader, "traces", body)["resourceSpans"][0]["scopeSpans"][0]["spans"]
 
