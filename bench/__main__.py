@@ -16,7 +16,9 @@ from bench.row import Row
 NAMES = (
     "import_time",
     "step_call",
+    "slowdown",
     "encode",
+    "file_lines",
     "flush",
     "engine",
     "rolling",
