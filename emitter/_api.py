@@ -65,6 +65,8 @@ def init(
     resources_s: float | None = None,
     flush_s: float | None = None,
     queue_size: int | None = None,
+    spool: str | None = None,
+    spool_mb: int | None = None,
     batch_size: int | None = None,
     export_timeout_s: float | None = None,
     shutdown_s: float | None = None,

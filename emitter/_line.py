@@ -13,8 +13,10 @@ WARN_EVERY_S = 600.0
 class Line:
     """Decides when to try again and what to say; time is passed in (seconds, monotonic)."""
 
-    def __init__(self, target: str) -> None:
-        self._target = target
+    def __init__(self, target: str, *, spooled: bool = False) -> None:
+        """``spooled``: what cannot be delivered is kept on disk."""
+        self.target = target
+        self._spooled = spooled
         self._wait_s = FIRST_WAIT_S
         self._warn_at = self._remark_at = float("-inf")
         self.down = False
@@ -34,7 +36,7 @@ class Line:
 
     def _up(self) -> None:
         if self.down:
-            logger.info("telemetry flows again to %s", self._target)
+            logger.info("telemetry flows again to %s", self.target)
         self.down, self._wait_s, self.retry_at = False, FIRST_WAIT_S, float("-inf")
 
     def _in_part(self, outcome: Outcome, now: float) -> None:
@@ -43,7 +45,7 @@ class Line:
             self._remark_at = now + WARN_EVERY_S
             logger.warning(
                 "%s refused %d records of a request (%s); they are counted as refused, training goes on",
-                self._target, outcome.refused, outcome.why or "no reason given",
+                self.target, outcome.refused, outcome.why or "no reason given",
             )  # fmt: skip
 
     def _warn(self, outcome: Outcome, now: float) -> None:
@@ -51,6 +53,6 @@ class Line:
             return
         self._warn_at = now + WARN_EVERY_S
         logger.warning(
-            "cannot deliver telemetry to %s (%s); training goes on, what does not fit into the queue is "
-            "lost and counted", self._target, outcome.why,
+            "cannot deliver telemetry to %s (%s); training goes on, what does not fit %s is lost and counted",
+            self.target, outcome.why, "into the spool on disk" if self._spooled else "into the queue",
         )  # fmt: skip

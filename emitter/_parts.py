@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emitter import _exporters, _probes
@@ -12,7 +13,7 @@ from emitter._commands import Commander
 from emitter._endpoints import first_host, is_loopback
 from emitter._guard import guard, logger
 from emitter._ranks import Identity
-from emitter._settings import Settings
+from emitter._settings import SPOOL_OFF, Settings
 from emitter._surroundings import facts
 from emitter.otlp import environment
 from emitter.vocabulary import attributes, cloudevents, stack
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from emitter.otlp.encoder import Encoder
     from emitter.probes.logs import Emit, LogsProbe
     from emitter.probes.sampler import Sampler
+    from emitter.spool.backlog import Backlog
     from emitter.vocabulary.commands import Command
 
 
@@ -49,6 +51,18 @@ def encoder(settings: Settings, identity: Identity, node: str) -> Encoder:
     from emitter.otlp.encoder import Encoder
 
     return Encoder(resource(settings, identity, node))
+
+
+def backlog(
+    settings: Settings, identity: Identity, queue: Queue, exporter: Exporter | None
+) -> Backlog | None:
+    """What keeps requests on disk that cannot be delivered; files need no such help."""
+    if exporter is None or settings.spool == SPOOL_OFF or exporter.target.startswith("file:"):
+        return None
+    from emitter.spool.backlog import Backlog
+
+    root = None if settings.spool is None else Path(settings.spool)
+    return Backlog(root, exporter.target, identity.emitter, settings.spool_mb << 20, queue.lose)
 
 
 def resource(settings: Settings, identity: Identity, node: str) -> dict[str, Any]:

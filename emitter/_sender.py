@@ -1,4 +1,4 @@
-"""The background thread: takes records from the queue, converts them, sends them, counts what is lost."""
+"""The background threads: one sends what is next and counts what is lost, one keeps what takes long."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from emitter import _quiet
 from emitter._clock import Clock
 from emitter._guard import guard, logger
 from emitter._line import Line
+from emitter._outbox import Backlog, Outbox
 from emitter._packer import Packer
 from emitter._queue import NO_ENDPOINT, REFUSED, UNDELIVERED, Queue
-from emitter._records import LOGS, TRACES, Exporter, Fate, Outcome, Payload
+from emitter._records import Exporter, Fate, Outcome
 from emitter._settings import Settings
 from emitter.otlp.encoder import Encoder
 from emitter.vocabulary import events
 
 REPORT_EVERY_S = 10.0
+_WAITS = "%d records wait on disk; the next process of this user that sends to %s takes them along"
 
 
 class Sender:
@@ -30,20 +32,25 @@ class Sender:
         clock: Clock,
         settings: Settings,
         pulse: Callable[[], None],
+        backlog: Backlog | None = None,
     ) -> None:
         self._queue, self._exporter, self._clock, self._settings = queue, exporter, clock, settings
         self._pulse = pulse
-        self._packer = Packer(queue, encoder, clock, settings.batch_size)
-        self._line = Line(exporter.target if exporter else "")
-        self._held: dict[str, Payload] = {}
+        self._backlog = backlog
+        self._outbox = Outbox(Packer(queue, encoder, clock, settings.batch_size), backlog)
+        self._line = Line(exporter.target if exporter else "", spooled=backlog is not None)
         self._report_at = float("-inf")
         self._closing = False
+        self._closed = threading.Event()
+        self._sending = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin sending in the background."""
         self._thread = threading.Thread(target=self._run, name="trainwarden-sender", daemon=True)
         self._thread.start()
+        if self._backlog is not None:
+            threading.Thread(target=self._watch, name="trainwarden-keeper", daemon=True).start()
 
     def close(self, timeout_s: float) -> None:
         """Send what is left, for at most this long; what is still there then is lost."""
@@ -51,23 +58,33 @@ class Sender:
         self._queue.wake.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
-        held = sum(payload.records for payload in self._held.values())
+        self._outbox.stow()
         queue = self._queue
-        left = len(queue.items) + len(queue.waiting) + len(queue.spans) + self._packer.left + held
+        left = len(queue.items) + len(queue.waiting) + len(queue.spans) + self._outbox.left
         if left:
             self._queue.lose(UNDELIVERED, left)
             reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self._queue.totals.items()))
             logger.warning("telemetry was lost in this session: %s", reasons)
+        self._closed.set()
+        self._sending.set()
+        if self._backlog is not None:
+            if waiting := self._backlog.records:
+                logger.warning(_WAITS, waiting, self._line.target)
+            self._backlog.close()
         if self._exporter is not None:
             self._exporter.close()
+
+    def abandon(self) -> None:
+        """After a fork, in the child: nothing of this is ours."""
+        if self._backlog is not None:
+            self._backlog.forget()
 
     def turn(self) -> None:
         """Send all that waits, unless the line is down and its waiting time is not over."""
         self._queue.waiting.settle(self._clock.monotonic_ns())
-        for signal in (LOGS, TRACES):
-            while self._once(signal):
-                if self._thread is not None:
-                    self._pulse()  # a queue that never runs dry must not hold heartbeats back
+        while self._once():
+            if self._thread is not None:
+                self._pulse()  # a queue that never runs dry must not hold heartbeats back
 
     def _run(self) -> None:
         _quiet.ours()
@@ -88,18 +105,31 @@ class Sender:
         self._queue.waiting.finish(self._clock.monotonic_ns)
         self.turn()
 
-    def _once(self, signal: str) -> bool:
+    def _watch(self) -> None:
+        """While a request takes long, put on disk what it holds and what comes behind it."""
+        _quiet.ours()
+        if self._backlog is not None:
+            with guard:
+                self._backlog.claim()
+        while self._sending.wait() and not self._closed.is_set():
+            self._sending.clear()
+            turn = self._outbox.turn
+            while not self._closed.wait(self._settings.flush_s) and self._outbox.busy(turn):
+                with guard:
+                    self._outbox.stow()
+
+    def _once(self) -> bool:
         """Send one payload; True when the next one can follow at once."""
-        payload = self._held.get(signal) or self._packer.request(signal)
+        if self._now() < self._line.retry_at:
+            self._outbox.stow()
+            return False
+        payload = self._outbox.take()
         if payload is None:
             return False
-        self._held[signal] = payload
-        if self._now() < self._line.retry_at:
-            return False
-        if not self._settle(self._exporter.send(payload) if self._exporter else None, payload.records):
-            return False
-        del self._held[signal]
-        return True
+        self._sending.set()
+        outcome = self._exporter.send(payload) if self._exporter else None
+        self._outbox.settle(done := self._settle(outcome, payload.records))
+        return done
 
     def _settle(self, outcome: Outcome | None, records: int) -> bool:
         """Whether the payload is done with; False when it is to be sent again."""

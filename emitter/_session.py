@@ -61,7 +61,8 @@ class Session:
         self._ending: dict[str, Any] = {}
         self.exporter = exporter or _parts.exporter(settings, identity)
         encoder = _parts.encoder(settings, identity, self.node)
-        self.sender = Sender(self.queue, self.exporter, encoder, self.clock, settings, self.pulse)
+        backlog = _parts.backlog(settings, identity, self.queue, self.exporter)
+        self.sender = Sender(self.queue, self.exporter, encoder, self.clock, settings, self.pulse, backlog)
         self.commander = _parts.commander(self, handlers, tunables)
         self.link = _parts.link(settings, identity, self.commander) if threads else None
         self.sampler = _parts.sampler(settings, identity, self.queue, self.clock)
@@ -216,6 +217,8 @@ class Session:
         """After a fork, in the child: no threads, nothing sent, as if there were no session."""
         self.closed = True
         _tensors.forget()
+        with guard:
+            self.sender.abandon()
         self._stop_listening()
 
     def _stop_listening(self) -> None:

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from emitter._guard import logger
 from emitter.vocabulary import stack
 
+SPOOL_OFF: Final = "off"
+
 
 class SettingError(ValueError):
     """An argument of ``init`` is not what it must be; the message says which, and what was expected."""
@@ -270,6 +272,16 @@ class Settings:
         16384,
         "TRAINWARDEN_QUEUE_SIZE",
         "Records kept while the endpoint is slow or away; beyond it they are lost and counted.",
+    )
+    spool: str | None = _row(
+        _text,
+        None,
+        "TRAINWARDEN_SPOOL",
+        "Folder on a local disk for what cannot be delivered; a folder of yours in the system's temporary "
+        "folder without it; `off` for none.",
+    )
+    spool_mb: int = _row(
+        _count, 256, "TRAINWARDEN_SPOOL_MB", "Most MiB that one process keeps there; then the oldest goes."
     )
     batch_size: int = _row(_count, 512, "TRAINWARDEN_BATCH_SIZE", "Most records in one request.")
     export_timeout_s: float | None = _row(

@@ -9,6 +9,7 @@ from typing import Any
 from emitter import _api
 from emitter._guard import guard, logger
 from emitter._hooks import hold_signals, release_signals
+from emitter._loading import after_fork, before_fork
 from emitter._ranks import identify
 from emitter._session import Session
 from emitter._settings import resolve
@@ -31,11 +32,18 @@ def start(arguments: dict[str, Any]) -> None:
 
 
 def _before_fork() -> None:
+    before_fork()
     if _api._session is not None:
         hold_signals()
 
 
+def _in_parent() -> None:
+    release_signals()
+    after_fork()
+
+
 def _in_child() -> None:
+    after_fork()
     _api._forked()
     release_signals()
 
@@ -44,5 +52,5 @@ def _watch() -> None:
     """Process-wide hooks, installed once."""
     if not _api._watching:
         _api._watching = True
-        os.register_at_fork(before=_before_fork, after_in_parent=release_signals, after_in_child=_in_child)
+        os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
         atexit.register(_api.shutdown)

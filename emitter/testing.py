@@ -114,7 +114,7 @@ def capture(run: str = "test", *, clock: Clock | None = None, **settings: Any) -
     """
     if _api._session is not None:
         raise RuntimeError("capture: expected no session, but init was called; call emitter.shutdown() first")
-    quiet = {"hooks": False, "logs": False, "resources": False}
+    quiet = {"hooks": False, "logs": False, "resources": False, "spool": "off"}
     resolved = resolve({"run": run, "run_id": run, **quiet, **settings}, environ={})
     exporter = MemoryExporter()
     session = Session(

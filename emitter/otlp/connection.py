@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import encodings.idna  # noqa: F401 - looking up a host imports it, and would do so in a thread
 import http.client
 import ipaddress
 import os
@@ -13,6 +14,7 @@ from typing import Final, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from emitter._endpoints import is_loopback
+from emitter._loading import loading
 
 PORTS: Final = {"http": 80, "https": 443}
 
@@ -89,7 +91,8 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
     host = parts.hostname or ""
     if is_loopback(host) or not any(name.lower().endswith("_proxy") for name in os.environ):
         return None
-    from urllib.request import getproxies_environment, proxy_bypass
+    with loading:
+        from urllib.request import getproxies_environment, proxy_bypass
 
     proxies = getproxies_environment()
     place = proxies.get(parts.scheme) or proxies.get("all")

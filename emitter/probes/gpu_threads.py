@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from emitter._guard import logger
+from emitter._loading import loading
 from emitter._records import ERROR
 from emitter.probes.gpu_choice import Choice
 from emitter.probes.logs import Emit
@@ -76,7 +77,8 @@ class GpuThreads:
     def _probe(self) -> GpuProbe:
         with self._lock:
             if self._gpus is None:
-                from emitter.probes.gpu import GpuProbe
+                with loading:
+                    from emitter.probes.gpu import GpuProbe
 
                 self._gpus = GpuProbe(self._choice, self._log)
             return self._gpus
@@ -90,7 +92,8 @@ class GpuThreads:
 
     def _wait(self) -> None:
         if self._xids is None:
-            from emitter.probes.xid import XidProbe
+            with loading:
+                from emitter.probes.xid import XidProbe
 
             self._xids = XidProbe(self._probe(), self._log)
         self._xids.turn()

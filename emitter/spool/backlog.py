@@ -37,6 +37,7 @@ class Backlog:
         self._taken: list[tuple[Folder, Spool]] = []
         self._current: tuple[Folder, Spool] | None = None
         self._warn_at = float("-inf")
+        self._closed = False
 
     @property
     def waiting(self) -> bool:
@@ -58,6 +59,8 @@ class Backlog:
     def keep(self, payload: Payload) -> bool:
         """Put a request on disk, behind those that wait; False where the disk does not take it."""
         with self._lock:
+            if self._closed:
+                return False
             try:
                 dropped = self._spool().put(payload)
             except OSError as error:
@@ -98,7 +101,8 @@ class Backlog:
     def claim(self) -> None:
         """Take over what processes that have ended left for this endpoint."""
         with self._lock, contextlib.suppress(OSError):
-            for folder in claims.claim(self._place(), self._emitter):
+            root = self._root or claims.default_root()
+            for folder in claims.claim(claims.place(root, self._target), self._emitter):
                 spool = Spool(folder.path, self._most_bytes)
                 self._taken.append((folder, spool))
                 if spool.records:
@@ -108,6 +112,7 @@ class Backlog:
     def close(self) -> None:
         """Leave on disk what still waits."""
         with self._lock:
+            self._closed = True
             for folder, spool in [*([] if self._own is None else [self._own]), *self._taken]:
                 _leave(folder, spool)
             self._own, self._taken, self._current = None, [], None
@@ -118,12 +123,10 @@ class Backlog:
             folder.forget()
         self._own, self._taken, self._current = None, [], None
 
-    def _place(self) -> Path:
-        return claims.place(self._root or claims.default_root(), self._target)
-
     def _spool(self) -> Spool:
         if self._own is None:
-            folder = claims.create(self._place(), self._emitter)
+            root = self._root or claims.make_default_root()
+            folder = claims.create(claims.place(root, self._target), self._emitter)
             self._own = (folder, Spool(folder.path, self._most_bytes))
         return self._own[1]
 

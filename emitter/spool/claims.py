@@ -46,16 +46,22 @@ class Folder:
 
 
 def default_root() -> Path:
-    """A folder of this user that outlives the process, on this machine's own disk.
+    """A folder of this user that outlives the process, on a disk of this machine; it may not be there."""
+    return Path(tempfile.gettempdir()) / f"trainwarden-{os.getuid()}" / "spool"
 
-    Raises OSError, also where the place was taken by another user.
-    """
-    ours = Path(tempfile.gettempdir()) / f"trainwarden-{os.getuid()}"
-    ours.mkdir(exist_ok=True, mode=0o700)
-    found = ours.lstat()
-    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode):
-        raise PermissionError(f"{ours} is not a folder of this user")
-    return ours / "spool"
+
+def make_default_root() -> Path:
+    """The same, made where it is not there. Raises OSError, also where another user has taken the place."""
+    root = default_root()
+    root.parent.mkdir(exist_ok=True, mode=0o700)
+    if not _is_ours(root.parent):
+        raise PermissionError(f"{root.parent} is not a folder of this user")
+    return root
+
+
+def _is_ours(folder: Path) -> bool:
+    found = folder.lstat()
+    return found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode)
 
 
 def place(root: Path, target: str) -> Path:
@@ -85,7 +91,7 @@ def claim(folder: Path, emitter: str) -> Iterator[Folder]:
     """The folders here whose owners have ended, each taken over by renaming it."""
     for path in sorted(folder.glob(f"*{_SUFFIX}")):
         with contextlib.suppress(OSError):
-            lock = _locked(path)
+            lock = _locked(path) if _is_ours(path) else None
             if lock is None:
                 continue
             origin = path.name.removesuffix(_SUFFIX).rpartition("-from-")[2]

@@ -27,6 +27,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     # What this machine's kernel says at the moment is not what is tested.
     monkeypatch.setenv("TRAINWARDEN_KERNEL_LOG", "0")
     monkeypatch.setenv("TRAINWARDEN_DATA_DIR", str(tmp_path / "no-stack"))
+    monkeypatch.setenv("TRAINWARDEN_SPOOL", str(tmp_path / "spool"))
     yield
     _api.shutdown()
     _api._handlers.clear()

@@ -117,7 +117,7 @@ def test_dead_endpoint_changes_nothing_for_the_loop(kind: str, caplog: pytest.Lo
     with Receiver(int(kind) if kind.isdigit() else 200, hang=kind == "hangs") as receiver:
         url = f"http://127.0.0.1:{free_port()}" if kind == "nothing listens" else receiver.url
         with caplog.at_level(logging.DEBUG):
-            _init(url, export_timeout_s=0.5, shutdown_s=2, queue_size=50)
+            _init(url, export_timeout_s=0.5, shutdown_s=2, queue_size=50, spool="off")
             session = _api._session
             assert session is not None
             wait_for(lambda: "cannot deliver telemetry" in caplog.text, what="the warning")
@@ -160,10 +160,11 @@ def test_no_endpoint_is_one_warning_and_counted(caplog: pytest.LogCaptureFixture
     assert session.queue.totals["no_endpoint"] >= 3
 
 
-def test_outage_loses_nothing_that_fits_the_queue() -> None:
-    """Records of an outage are kept and sent when the endpoint is back, each once."""
+@pytest.mark.parametrize("spool", [None, "off"])
+def test_outage_loses_nothing_that_fits(spool: str | None) -> None:
+    """Records of an outage are kept, on disk or in the queue, and sent when the endpoint is back, each once."""
     port = free_port()
-    _init(f"http://127.0.0.1:{port}")
+    _init(f"http://127.0.0.1:{port}", spool=spool)
     emitter.step(0, loss=1.0)
     session = _api._session
     assert session is not None

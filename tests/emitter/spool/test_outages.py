@@ -1,0 +1,173 @@
+"""Outages as a trainer lives through them: real processes, real sockets, real files."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import emitter
+from emitter import _api
+from tests.emitter.receiver import Receiver, attributes
+from tests.emitter.test_processes import start
+from tests.fixtures import free_port, wait_for
+
+TEN_MINUTES = pytest.param(60_000, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])
+
+LOOP = """
+print("ready", flush=True)
+for number in range(int(os.environ["STEPS"])):
+    emitter.step(number, loss=1.0)
+    time.sleep(0.01)
+print("stepped", flush=True)
+"""
+
+
+def _init(url: str, **settings: object) -> None:
+    quiet = {"resources": False, "logs": False, "hooks": False, "export_timeout_s": 1.0}
+    emitter.init("run", run_id="run-1", endpoint=url, **{**quiet, **settings})  # type: ignore[arg-type]
+
+
+def _steps(receiver: Receiver) -> list[int]:
+    return [attributes(record)["train.step"] for record in receiver.records("train.step")]
+
+
+def _files(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "spool").rglob("*.seg"))
+
+
+def test_what_a_session_leaves_the_next_one_delivers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Far more than the queue holds waits on disk; it arrives with its own times, numbers and identity."""
+    port = free_port()
+    _init(f"http://127.0.0.1:{port}", queue_size=100, flush_s=0.02)
+    first = _api._session
+    assert first is not None
+    for number in range(1000):
+        emitter.step(number, loss=1.0)
+        if number % 50 == 0:
+            wait_for(lambda: len(first.queue.items) < 40, what="room in the queue")
+    emitter.shutdown()
+    assert first.queue.totals == {}
+    assert "records wait on disk; the next process of this user" in caplog.text
+    before = time.time_ns()
+    with Receiver(port=port) as receiver:
+        _init(receiver.url)
+        wait_for(lambda: len(receiver.records("train.step")) == 1000, what="what was left")
+        emitter.shutdown()
+        assert _steps(receiver) == list(range(1000))
+        assert all(record.time_unix_nano < before for record in receiver.records("train.step"))
+        sequences: dict[str, list[int]] = {}
+        for request in receiver._logs:
+            sender = attributes(request.resource_logs[0].resource)["train.emitter.id"]
+            for record in request.resource_logs[0].scope_logs[0].log_records:
+                sequences.setdefault(sender, []).append(attributes(record)["train.seq"])
+    assert len(sequences) == 2
+    assert all(sorted(found) == list(range(len(found))) for found in sequences.values())
+    assert not _files(tmp_path)
+
+
+def test_the_order_of_an_outage_is_kept(tmp_path: Path) -> None:
+    """What comes while the backlog leaves waits behind it: sequence numbers arrive as they were given."""
+    port = free_port()
+    _init(f"http://127.0.0.1:{port}", flush_s=0.02, batch_size=20)
+    session = _api._session
+    assert session is not None
+    for number in range(400):
+        emitter.step(number, loss=1.0)
+    wait_for(lambda: _files(tmp_path), what="records on disk")
+    with Receiver(port=port) as receiver:
+        for number in range(400, 900):
+            emitter.step(number, loss=1.0)
+            time.sleep(0.001)
+        emitter.shutdown()
+        assert _steps(receiver) == list(range(900))
+    assert session.queue.totals == {}
+
+
+@pytest.mark.parametrize("steps", [300, TEN_MINUTES])
+def test_four_ranks_live_through_an_outage(steps: int, tmp_path: Path) -> None:
+    """Endpoint away, then back: every step of four processes arrives once; memory stays flat."""
+    sys.stdout.write(
+        f"scale: {steps} steps of each of 4 ranks at 100 a second; nothing listens for half of them\n"
+    )
+    port = free_port()
+    code = """
+    import resource
+    page = resource.getpagesize()
+    def resident():
+        return int(open("/proc/self/statm").read().split()[1]) * page
+    emitter.step(0, loss=1.0)
+    time.sleep(1)
+    print("ready", flush=True)
+    before = resident()
+    for number in range(1, int(os.environ["STEPS"])):
+        emitter.step(number, loss=1.0)
+        time.sleep(0.01)
+    print(resident() - before, flush=True)
+    emitter.shutdown()
+    """
+    away = Receiver(port=port)
+    away._server.server_close()
+    ranks = []
+    for rank in range(4):
+        folder = tmp_path / str(rank)
+        folder.mkdir()
+        ranks.append(start(folder, away, code, RANK=str(rank), WORLD_SIZE="4", STEPS=str(steps)))
+    assert all(child.stdout and child.stdout.readline() == "ready\n" for child in ranks)
+    time.sleep(steps / 200)
+    with Receiver(port=port) as receiver:
+        outputs = [child.communicate(timeout=60 + steps / 40) for child in ranks]
+        found = Counter(
+            (attributes(request.resource_logs[0].resource)["train.rank"], attributes(record)["train.step"])
+            for request in receiver._logs
+            for record in request.resource_logs[0].scope_logs[0].log_records
+            if record.event_name == "train.step"
+        )
+    assert found == Counter({(rank, step): 1 for rank in range(4) for step in range(steps)})
+    assert all(int(output.split()[-1]) < 12_000_000 for output, _ in outputs)
+    assert not _files(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["nothing listens", "hangs"])
+def test_a_killed_process_loses_one_flush_interval(kind: str, tmp_path: Path) -> None:
+    """SIGKILL in an outage: the next process delivers all that is older than the last moment."""
+    with Receiver(hang=True) as hanging:
+        if kind == "nothing listens":
+            hanging._server.server_close()
+        child = start(tmp_path, hanging, LOOP, STEPS="200")
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        assert child.stdout.readline() == "stepped\n"
+        time.sleep(1.5)
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        port = hanging.port
+    with Receiver(port=port) as receiver:
+        _init(receiver.url)
+        wait_for(lambda: len(set(_steps(receiver))) == 200, what="all steps")
+        emitter.shutdown()
+        assert sorted(set(_steps(receiver))) == list(range(200))
+
+
+def test_a_full_disk_leaves_what_the_memory_holds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where nothing can be written the queue is what there is; one line says so, and losses are counted."""
+    (tmp_path / "spool").write_text("no folder")
+    port = free_port()
+    _init(f"http://127.0.0.1:{port}", queue_size=100, flush_s=0.02)
+    session = _api._session
+    assert session is not None
+    wait_for(lambda: "cannot keep undelivered telemetry on disk" in caplog.text, what="the warning")
+    for number in range(3000):
+        emitter.step(number, loss=1.0)
+    with Receiver(port=port) as receiver:
+        wait_for(lambda: receiver.records("train.emitter.report"), what="the report")
+        emitter.shutdown()
+        lost = sum(attributes(one)["lost.queue_full"] for one in receiver.records("train.emitter.report"))
+        assert len(_steps(receiver)) + lost == 3000
+    assert caplog.text.count("cannot keep undelivered telemetry on disk") == 1
