@@ -134,7 +134,8 @@ def test_no_permission(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None
 HOLDER = """
 import sys, time
 from emitter.probes.claim import Claim
-print(Claim("kernel-log", sys.argv[1]).take(), flush=True)
+claim = Claim("kernel-log", sys.argv[1])
+print(claim.take(), flush=True)
 time.sleep(60)
 """
 
