@@ -196,7 +196,7 @@ def test_a_real_exporter_reaches_the_rules(receiver: Receiver) -> None:
 
     assert {point.metric for point in points} == {"DCGM_FI_DEV_XID_ERRORS"}
     assert points[-1].values == {"gpu": "3", "UUID": "GPU-3", "value": 79.0}
-    assert [(one.rule, one.state) for one in made][0] == ("dcgm-xid", "firing")
+    assert (made[0].rule, made[0].state) == ("dcgm-xid", "firing")
     assert [(row["name"], row["value"], row["attributes"]) for row in rows] == [
         (point.metric, point.values["value"], [("UUID", "GPU-3"), ("gpu", "3")]) for point in points
     ]
