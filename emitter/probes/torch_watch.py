@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import weakref
 from collections.abc import Callable
@@ -53,8 +54,7 @@ class Watched:
 
     def _hook_optimizers(self) -> None:
         # For all optimizers of the process, since one may be wrapped, or made later.
-        from torch.optim import optimizer as hooks
-
+        hooks: Any = importlib.import_module("torch.optim.optimizer")
         self._keep(hooks.register_optimizer_step_pre_hook(self._before_step))
         self._keep(hooks.register_optimizer_step_post_hook(self._after_step))
         if self._grad_norm:

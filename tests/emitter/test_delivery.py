@@ -162,7 +162,7 @@ def test_no_endpoint_is_one_warning_and_counted(caplog: pytest.LogCaptureFixture
 
 @pytest.mark.parametrize("spool", [None, "off"])
 def test_outage_loses_nothing_that_fits(spool: str | None) -> None:
-    """Records of an outage are kept, on disk or in the queue, and sent when the endpoint is back, each once."""
+    """Records of an outage wait, on disk or in the queue, and are sent once the endpoint is back."""
     port = free_port()
     _init(f"http://127.0.0.1:{port}", spool=spool)
     emitter.step(0, loss=1.0)
@@ -181,7 +181,7 @@ def test_outage_loses_nothing_that_fits(spool: str | None) -> None:
 def test_losses_are_reported_when_the_line_is_back(captured: Captured, clock: ManualClock) -> None:
     """What did not fit and what was refused comes as train.emitter.report, and as gaps in the sequence."""
     session = captured.session
-    session.queue.limit = session._limit = 3
+    session.queue.limit = 3
     captured.exporter.outcomes = [Outcome(Fate.RETRY, "away"), Outcome(Fate.REFUSED, "bad")]
     session.sender.turn()  # holds the start, to be sent again
     for step in range(5):

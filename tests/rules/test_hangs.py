@@ -61,9 +61,9 @@ def test_lost_records_are_no_hang() -> None:
     (one,) = ranks = crew(1)
     together(ranks, *[1.0] * 30)
     queue = one.session.queue
-    queue.limit = one.session._limit = 0
+    queue.limit = 0
     together(ranks, *[1.0] * 900)
-    queue.limit = one.session._limit = 16384
+    queue.limit = 16384
     together(ranks, *[1.0] * 30)
     assert told(ranks, rules=HANG) == []
 
