@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-kafka test-browser test-nightly lint types format bench dashboards lock build clean
+.PHONY: help demo up test test-kafka test-collector test-browser test-nightly lint types format bench dashboards lock build clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,13 +27,17 @@ up: $(STAMP)  ## the embedded stack in the foreground
 	@$(BIN)/trainwarden up $(ARGS)
 
 test: lint types $(STAMP)  ## lint, types, import contracts, all tests that need PyPI only
-	$(BIN)/python -m pytest -m "not kafka and not browser and not nightly" $(ARGS)
+	$(BIN)/python -m pytest -m "not kafka and not collector and not browser and not nightly" $(ARGS)
 
 KAFKA_TESTS := tests/kafka tests/integration/test_demo.py tests/stream/test_worker_loop.py \
 	tests/stream/faustkit/test_outlet.py tests/stream/gateway/test_stock_sdk.py
 
 test-kafka: $(STAMP)  ## the same end-to-end tests on Apache Kafka (needs Java 17 and Maven)
 	TRAINWARDEN_TEST_KAFKA=apache $(BIN)/python -m pytest -m "not nightly" $(or $(ARGS),$(KAFKA_TESTS))
+
+test-collector: $(STAMP)  ## a real OpenTelemetry Collector in the middle (needs Go)
+	@deploy/collector/build >/dev/null
+	$(BIN)/python -m pytest -m "collector and not nightly" $(or $(ARGS),tests/collector)
 
 test-browser: $(STAMP)  ## the viewer in chromium (needs Debian's chromium)
 	$(BIN)/python -m pytest -m "browser and not nightly" $(ARGS)
