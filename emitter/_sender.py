@@ -108,15 +108,18 @@ class Sender:
     def _watch(self) -> None:
         """While a request takes long, put on disk what it holds and what comes behind it."""
         _quiet.ours()
-        if self._backlog is not None:
-            with guard:
-                self._backlog.claim()
-        while self._sending.wait() and not self._closed.is_set():
-            self._sending.clear()
-            turn = self._outbox.turn
-            while not self._closed.wait(self._settings.flush_s) and self._outbox.busy(turn):
+        try:
+            if self._backlog is not None:
                 with guard:
-                    self._outbox.stow()
+                    self._backlog.claim()
+            while self._sending.wait() and not self._closed.is_set():
+                self._sending.clear()
+                turn = self._outbox.turn
+                while not self._closed.wait(self._settings.flush_s) and self._outbox.busy(turn):
+                    with guard:
+                        self._outbox.stow()
+        finally:
+            _quiet.done()
 
     def _once(self) -> bool:
         """Send one payload; True when the next one can follow at once."""

@@ -56,13 +56,13 @@ class Tensor:
         self.device, self.data = device, data
 
     def numel(self) -> int:
-        return self.data.numel()
+        return int(self.data.numel())
 
     def is_complex(self) -> bool:
-        return self.data.is_complex()
+        return bool(self.data.is_complex())
 
     def is_floating_point(self) -> bool:
-        return self.data.is_floating_point()
+        return bool(self.data.is_floating_point())
 
     def item(self) -> Any:
         """What must never happen in the training thread."""
@@ -119,6 +119,10 @@ class _Page:
         return self._slots
 
 
+_Tensor, _Stream = Tensor, Stream
+"""Under these names also where Torch has its own."""
+
+
 class Torch:
     """The part of ``torch`` and ``torch.cuda`` that _tensors.py uses, for one device."""
 
@@ -139,23 +143,23 @@ class Torch:
         assert pin_memory
         return _Page(self.device, size)
 
-    def ones(self, size: tuple[int, ...], *, dtype: Any, device: Device) -> Tensor:
+    def ones(self, size: tuple[int, ...], *, dtype: Any, device: Device) -> _Tensor:
         made = Tensor(device, torch.zeros(size, dtype=dtype))
         made.set(1.0)
         return made
 
-    def Stream(self, device: Device) -> Stream:  # noqa: N802 - torch's own spelling
+    def Stream(self, device: Device) -> _Stream:  # noqa: N802 - torch's own spelling
         device.side = Stream()
         return device.side
 
-    def current_stream(self, device: Device) -> Stream:
+    def current_stream(self, device: Device) -> _Stream:
         return device.current
 
     def is_current_stream_capturing(self) -> bool:
         return self.device.capturing
 
     @contextlib.contextmanager
-    def stream(self, stream: Stream) -> Iterator[None]:
+    def stream(self, stream: _Stream) -> Iterator[None]:
         before, self.device.current = self.device.current, stream
         try:
             yield

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from emitter.spool.segment import Segment
 from tests.emitter.receiver import Receiver, attributes
 from tests.emitter.test_processes import run, start
 
@@ -118,16 +119,18 @@ print(json.dumps({"memory": seen, "waiting": waiting, "lost": session.queue.tota
 """
 
 
-@pytest.mark.parametrize("line", ["up", "down"])
+@pytest.mark.parametrize("line", ["up", "down", "down, on disk"])
 def test_fifty_thousand_calls_a_second(tmp_path: Path, receiver: Receiver, line: str) -> None:
-    """Memory stays where the queue's limit put it, and every call is delivered or counted."""
+    """Memory stays where the queue's limit put it, and every call is delivered, on disk or counted."""
     calls = 150_000
-    if line == "down":
+    if line != "up":
         receiver.status = 503
     script = FAST.replace("sys.argv[1]", str(calls)).replace(
         "shutdown_s=60", "shutdown_s=60" if line == "up" else "shutdown_s=0.5"
     )
-    with start(tmp_path, receiver, script) as child:
+    spool = tmp_path / "spool"
+    place = str(spool) if line == "down, on disk" else "off"
+    with start(tmp_path, receiver, script, TRAINWARDEN_SPOOL=place) as child:
         output, errors = child.communicate(timeout=120)
         assert child.returncode == 0, errors
     found = json.loads(output)
@@ -136,8 +139,12 @@ def test_fifty_thousand_calls_a_second(tmp_path: Path, receiver: Receiver, line:
     assert found["waiting"] <= 16384 + 64
     assert growth < 30e6, found["memory"][:: len(found["memory"]) // 10]
     arrived, lost = len(receiver.records("train.step")), found["lost"]
+    kept = sum(Segment(path).pending for path in spool.rglob("*.seg"))
     # What is left at the end includes the records that frame a run.
-    framing = 0 if line == "up" else sum(lost.values()) - calls
+    framing = 0 if line == "up" else sum(lost.values()) + kept - calls
     assert 0 <= framing <= 10
-    assert arrived + lost.get("queue_full", 0) + lost.get("undelivered", 0) == calls + framing
-    print(f"{calls} calls, {line}: {arrived} arrived, lost {lost}, memory grew by {growth / 1e6:.1f} MB")
+    assert arrived + kept + lost.get("queue_full", 0) + lost.get("undelivered", 0) == calls + framing
+    assert (kept > calls // 10) == (line == "down, on disk")
+    print(
+        f"{calls} calls, {line}: {arrived} arrived, {kept} on disk, lost {lost}, {growth / 1e6:.1f} MB more"
+    )
