@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
@@ -46,6 +47,7 @@ fields = st.fixed_dictionaries(
         "severity_number": st.sampled_from([0, 9, 17]),
         "event_name": st.sampled_from(["", "train.step", "other"]),
         "flags": st.sampled_from([0, 1]),
+        "body": st.sampled_from([AnyValue(), AnyValue(string_value="")]),
     },
 )
 values = {
@@ -69,11 +71,12 @@ def test_both_ways_give_the_same_event(data: st.DataObject) -> None:
         assert short is None or short == events._from_record(record, source, 3)
 
 
-def test_the_second_record_of_a_shape_takes_the_short_cut() -> None:
+@pytest.mark.parametrize("body", [{}, {"body": AnyValue()}], ids=["sent by us", "written by a Collector"])
+def test_the_second_record_of_a_shape_takes_the_short_cut(body: dict[str, Any]) -> None:
     """After one record, those that differ only in numbers are read by offsets."""
     source = _fresh()
-    first = _record([("train.seq", 1), ("lr", 0.5)], time_unix_nano=7, event_name="train.step")
-    second = _record([("train.seq", 9), ("lr", 2.5)], time_unix_nano=8, event_name="train.step")
+    first = _record([("train.seq", 1), ("lr", 0.5)], time_unix_nano=7, event_name="train.step", **body)
+    second = _record([("train.seq", 9), ("lr", 2.5)], time_unix_nano=8, event_name="train.step", **body)
     assert source.layouts.read(first, 0) is None
     event = source.layouts.read(second, 0)
     assert event is not None
