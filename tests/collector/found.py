@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from emitter.vocabulary import attributes as names
@@ -39,6 +39,12 @@ def frames(path: Path) -> list[bytes]:
         found.append(data[place + 4 : place + 4 + size])
         place += 4 + size
     return found
+
+
+def groups(bodies: Iterable[bytes], run: str) -> list[ResourceLogs]:
+    """The groups of these requests that belong to the run."""
+    requests = [ExportLogsServiceRequest.FromString(body) for body in bodies]
+    return [group for one in requests for group in one.resource_logs if run in str(group.resource)]
 
 
 def logs(bodies: Iterable[bytes], run: str = "") -> list[tuple[Flat, LogRecord]]:
