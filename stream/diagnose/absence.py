@@ -130,7 +130,8 @@ class Listener:
         ends = [event.time if event.end is None else event.end for event in events]
         if self.absent.after is None:
             self._repeat_all(events, ends)
-        place = max(range(len(ends)), key=lambda one: (ends[one], one))
+        newest = max(ends)
+        place = max(place for place, end in enumerate(ends) if end == newest)
         if self.last is None or ends[place] >= self.last.time:
             self.last = since(events[place], ends[place])
 

@@ -40,7 +40,6 @@ class Screen:
         self._all = None if where is None else bounds.surely(where)
         self._when = bounds.may(trees.when)
         self._learner = Learner(program, bounds)
-        self.usable = self._learner.whole
 
     def view(self, case: Case) -> View:
         """What happens over this stretch, if the rule was calm before it."""
@@ -51,6 +50,6 @@ class Screen:
                 return View.UNSURE
         return View.UNSURE if self._when(case) else View.CALM
 
-    def learn(self, case: Case, windows: Sequence[Window], columns: Columns, size: int) -> None:
+    def learn(self, case: Case, windows: Sequence[Window], columns: Columns, times: Sequence[int]) -> None:
         """Push what these calm samples bring to the windows."""
-        self._learner.learn(case, windows, columns, size)
+        self._learner.learn(case, windows, columns, times)

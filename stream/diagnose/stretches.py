@@ -77,7 +77,7 @@ class Stretch:
         """The rules that have to look at each sample; the others have learnt these."""
         columns = [column[begin:end] for column in self._columns]
         low, high = self._track.sheet.extremes(columns)
-        size = end - begin
+        times = [event.time for event in self._events[begin:end]]
         unsure = []
         for stop in stops:
             series, screen = stop.series, stop.screen
@@ -85,17 +85,13 @@ class Stretch:
                 unsure.append(stop)
                 continue
             places = stop.places
-            case = Case(places, low, high, series.windows, size - 1)
+            case = Case(places, low, high, series.windows, columns)
             view = screen.view(case)
             if view is View.UNSURE:
                 unsure.append(stop)
             elif view is View.CALM:
-                screen.learn(case, series.windows, _columns(columns, places), size)
+                screen.learn(case, series.windows, case.column, times)
         return unsure
-
-
-def _columns(columns: Sequence[list[Any]], places: Sequence[int]) -> Callable[[int], list[Any]]:
-    return lambda slot: columns[places[slot]]
 
 
 def stretch(track: Track, events: Sequence[Event], resource: Resource) -> Stretch | None:
@@ -103,4 +99,4 @@ def stretch(track: Track, events: Sequence[Event], resource: Resource) -> Stretc
     if not track.plain:
         return None
     columns = track.sheet.columns(events, resource)
-    return None if columns is None else Stretch(track, events, columns)
+    return Stretch(track, events, columns) if columns else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Mapping, Sequence
+from operator import eq
 from typing import Any, Final
 
 from stream.rulelang import numbers, outlook
@@ -29,19 +30,24 @@ class Case:
     ``places`` are those of the rule's slots. ``ahead``: how many samples come after the first.
     """
 
-    __slots__ = ("ahead", "coming", "high", "lets", "low", "places", "windows")
+    __slots__ = ("_columns", "ahead", "coming", "high", "lets", "low", "places", "windows")
 
     def __init__(
         self, places: Sequence[int], low: Sequence[Any], high: Sequence[Any], windows: Sequence[Window],
-        ahead: int,
+        columns: Sequence[Sequence[Any]],
     ) -> None:  # fmt: skip
         self.places = places
         self.low = low
         self.high = high
         self.windows = windows
-        self.ahead = ahead
+        self._columns = columns
+        self.ahead = len(columns[0]) - 1 if columns else 0
         self.lets: dict[Any, Any] = {}
         self.coming: dict[int, Coming] = {}
+
+    def column(self, slot: int) -> Sequence[Any]:
+        """What this slot reads at each of the samples."""
+        return self._columns[self.places[slot]]
 
 
 Number = Callable[[Case], Interval]
@@ -185,6 +191,9 @@ class Bounds:
         return isinstance(tree, ast.Constant) and isinstance(tree.value, float) and not math.isinf(tree.value)
 
     def _may_compare(self, tree: ast.Compare) -> bool | Truth:
+        repeated = self._repeated(tree)
+        if repeated is not None:
+            return repeated
         sides = [tree.left, *tree.comparators]
         pairs = []
         for operator, left, right in zip(tree.ops, sides, sides[1:], strict=False):
@@ -200,6 +209,24 @@ class Bounds:
             ((only, first, second),) = pairs
             return lambda case: only(first(case), second(case))
         return lambda case: all(test(left(case), right(case)) for test, left, right in pairs)
+
+    def _repeated(self, tree: ast.Compare) -> Truth | None:
+        """``x == last(x, last=N)``: whether a value repeats the one before it is looked up, not bounded."""
+        if len(tree.ops) > 1 or not isinstance(tree.ops[0], ast.Eq):
+            return None
+        one, other = tree.left, tree.comparators[0]
+        slot, window = index(one, SLOTS), _newest(other)
+        if slot is None or window is None:
+            slot, window = index(other, SLOTS), _newest(one)
+        source = None if window is None else self._sources.get(window)
+        if slot is None or window is None or source is None or index(source, SLOTS) != slot:
+            return None
+
+        def repeats(case: Case) -> bool:
+            column = case.column(slot)
+            return column[0] == case.windows[window].last() or any(map(eq, column, column[1:]))
+
+        return repeats
 
     def _surely_compare(self, tree: ast.Compare) -> bool | Truth:
         sides = [tree.left, *tree.comparators]
@@ -384,6 +411,13 @@ def _either(parts: Sequence[Truth]) -> Truth:
 
 def _some(one: Interval) -> bool:
     return one[0] <= one[1]
+
+
+def _newest(tree: ast.expr) -> int | None:
+    """The window in ``_windows[3].last()``."""
+    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute) and tree.func.attr == "last":
+        return index(tree.func.value, WINDOWS)
+    return None
 
 
 def _function(tree: ast.expr) -> str | None:

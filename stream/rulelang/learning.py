@@ -8,6 +8,7 @@ as soon as the values of the inner windows are. Any other is left to be computed
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from stream.rulelang.lazy import MOST_NODES, TooLargeError, let
 from stream.rulelang.model import Program
 from stream.rulelang.windows import Window, shared
 
-_KNOWN: Final = frozenset({"last", "count", "ema"})
+_KNOWN: Final = frozenset({"last", "first", "count", "ema"})
 
 Look = tuple[str, int]
 """A slot, or a statistic of a window, by name and place."""
@@ -45,6 +46,7 @@ class Learner:
     def __init__(self, program: Program, bounds: Bounds) -> None:
         trees = program.trees
         self.whole = trees is not None
+        self._program = program
         self._sources: list[Source] = []
         self._tape_of: dict[int, Source] = {}
         code = Code()
@@ -83,8 +85,12 @@ class Learner:
                 inner.asked.add(look)
         return code.of_values(len(source.looks), body)
 
-    def learn(self, case: Case, windows: Sequence[Window], columns: Columns, size: int) -> None:
-        """Push what a stretch of so many calm samples brings; for a rule that is ``whole``."""
+    def learn(self, case: Case, windows: Sequence[Window], columns: Columns, times: Sequence[int]) -> None:
+        """Push what a stretch of calm samples brings, made at these times."""
+        if not self.whole:
+            self._in_turn(windows, columns, times)
+            return
+        size = len(times)
         seen: dict[Look, Sequence[Any]] = {}
         pushed = []
         for source in self._sources:
@@ -95,6 +101,14 @@ class Learner:
             pushed.append((windows[source.place].tape, finite))
         for tape, finite in pushed:
             tape.extend(finite)
+
+    def _in_turn(self, windows: Sequence[Window], columns: Columns, times: Sequence[int]) -> None:
+        sources, count = self._program.sources, len(self._program.slots)
+        own = [windows[source.place].push for source in self._sources]
+        rows = zip(*map(columns, range(count)), strict=True) if count else [()] * len(times)
+        for time_ns, row in zip(times, rows, strict=True):
+            for push, value in zip(own, sources(row, windows), strict=True):
+                push(time_ns, value)
 
     def _values(
         self, source: Source, case: Case, columns: Columns, seen: Mapping[Look, Sequence[Any]], size: int
@@ -120,6 +134,8 @@ def _before(name: str, window: Window, values: Sequence[float], whole: bool) -> 
         return _averages(window, values)
     if name == "count":
         return _counts(window, values)
+    if name == "first":
+        return _firsts(window, values) if whole else _firsts_of_some(window, values)
     newest = window.last()
     if whole:
         return [newest, *values[:-1]]
@@ -137,6 +153,26 @@ def _counts(window: Window, values: Sequence[float]) -> list[float]:
         found.append(held)
         if value - value == 0.0 and held < keep:
             held += 1.0
+    return found
+
+
+def _firsts(window: Window, values: Sequence[float]) -> list[float]:
+    """The oldest value that the window holds before each of these is pushed, all of them finite."""
+    kept, keep, size = window.tape.values[-window.keep :], window.keep, len(values)
+    held, come = len(kept), [*kept, *values]
+    growing = min(size, keep - held + 1)
+    found = [come[0]] * growing + come[1 : 1 + size - growing]
+    if not held:
+        found[0] = math.nan
+    return found
+
+
+def _firsts_of_some(window: Window, values: Sequence[float]) -> list[float]:
+    come, keep, found = window.tape.values[-window.keep :], window.keep, []
+    for value in values:
+        found.append(come[max(0, len(come) - keep)] if come else math.nan)
+        if value - value == 0.0:
+            come.append(value)
     return found
 
 
