@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -25,20 +23,6 @@ class Flat(NamedTuple):
     resource: str
     scope: str
     record: str
-
-
-def frames(path: Path) -> list[bytes]:
-    """The messages of a file of the file exporter (format proto): each with its length in four bytes."""
-    if not path.exists():
-        return []
-    data, place, found = path.read_bytes(), 0, []
-    while place + 4 <= len(data):
-        (size,) = struct.unpack_from(">I", data, place)
-        if place + 4 + size > len(data):
-            break  # being written
-        found.append(data[place + 4 : place + 4 + size])
-        place += 4 + size
-    return found
 
 
 def groups(bodies: Iterable[bytes], run: str) -> list[ResourceLogs]:

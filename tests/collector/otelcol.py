@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pytest
 import yaml
@@ -88,8 +89,11 @@ class Collector:
             return False
 
 
+C = TypeVar("C", bound="Collector")
+
+
 @contextlib.contextmanager
-def running(collector: Collector) -> Iterator[Collector]:
+def running(collector: C) -> Iterator[C]:
     """The Collector, as long as the block."""
     collector.start()
     try:
@@ -108,11 +112,11 @@ def _written(directory: Path, configs: list[Config], first: int = 0) -> list[str
     return found
 
 
-def to_files(directory: Path) -> dict[str, Any]:
-    """Pipelines from the OTLP receiver to one file a signal, in the Collector's own protobuf."""
+def to_files(directory: Path, form: str = "proto") -> dict[str, Any]:
+    """Pipelines from the OTLP receiver to one file a signal, as ``proto`` or ``json``."""
     signals = ("logs", "traces", "metrics")
     files = {
-        f"file/{signal}": {"path": str(directory / signal), "format": "proto", "flush_interval": "50ms"}
+        f"file/{signal}": {"path": str(directory / signal), "format": form, "flush_interval": "50ms"}
         for signal in signals
     }
     pipelines = {signal: {"receivers": ["otlp"], "exporters": [f"file/{signal}"]} for signal in signals}
@@ -120,6 +124,42 @@ def to_files(directory: Path) -> dict[str, Any]:
         "exporters": files,
         "service": {"extensions": ["health_check"], "pipelines": pipelines},
     }
+
+
+class Filed(Collector):
+    """A Collector that takes OTLP and writes files."""
+
+    def __init__(self, directory: Path, form: str = "proto") -> None:
+        super().__init__(directory, to_files(directory, form))
+        self.over(self.otlp())
+        self._directory = directory
+
+    def bodies(self, signal: str) -> list[bytes]:
+        """What it has written of ``logs``, ``traces`` or ``metrics`` in the form ``proto``."""
+        return frames(self._directory / signal)
+
+    def lines(self, signal: str) -> list[bytes]:
+        """The same in the form ``json``: whole lines."""
+        path = self._directory / signal
+        return (
+            [line for line in path.read_bytes().splitlines(True) if line.endswith(b"\n")]
+            if path.exists()
+            else []
+        )
+
+
+def frames(path: Path) -> list[bytes]:
+    """The messages of a file of the file exporter (format proto): each with its length in four bytes."""
+    if not path.exists():
+        return []
+    data, place, found = path.read_bytes(), 0, []
+    while place + 4 <= len(data):
+        (size,) = struct.unpack_from(">I", data, place)
+        if place + 4 + size > len(data):
+            break  # being written
+        found.append(data[place + 4 : place + 4 + size])
+        place += 4 + size
+    return found
 
 
 def to_kafka(directory: Path, bootstrap: str, *more: Config) -> Collector:

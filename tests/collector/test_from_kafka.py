@@ -24,7 +24,7 @@ from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from emitter.otlp_kafka import KafkaLogExporter, KafkaMetricExporter, KafkaSpanExporter
 from tests.collector import found, telling
-from tests.collector.otelcol import FOLDER, Collector, running
+from tests.collector.otelcol import FOLDER, Collector, frames, running
 from tests.collector.telling import Tap
 from tests.fixtures import wait_for
 
@@ -41,7 +41,7 @@ class Archive(Collector):
         self.directory = directory
 
     def bodies(self, signal: str) -> list[bytes]:
-        return found.frames(self.directory / signal)
+        return frames(self.directory / signal)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from emitter.otlp import encoder
 from emitter.otlp.encoder import Encoder
 from emitter.otlp.http_exporter import HttpExporter
 from tests.collector import found, telling
-from tests.collector.otelcol import Collector, running, to_files
+from tests.collector.otelcol import Filed, running
 from tests.collector.telling import Tap
 from tests.emitter.receiver import attributes
 from tests.emitter.test_wire import all_same
@@ -24,21 +23,6 @@ pytestmark = [pytest.mark.collector, pytest.mark.slow]
 INTS = (0, 1, -1, 127, 128, 2**31, 2**53 + 1, 2**63 - 1, -(2**63))
 FLOATS = (0.0, -0.0, 0.1, 5e-324, 1.7976931348623157e308, float("inf"), float("-inf"), float("nan"))
 TEXTS = ("", " ", "größer 😀", "\x00\x01\x7f", "\n\t\"'\\", "\u202e\ufeff\uffff", "x" * 300, "é" * 2000)
-
-
-class Filed(Collector):
-    """A Collector that takes OTLP and writes files."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory, to_files(directory))
-        self.over(self.otlp())
-        self.directory = directory
-
-    def logs(self) -> list[bytes]:
-        return found.frames(self.directory / "logs")
-
-    def spans(self) -> list[bytes]:
-        return found.frames(self.directory / "traces")
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +45,9 @@ def test_whole_session_arrives_as_it_was_sent(
     telling.tell(run, f"{protocol}://127.0.0.1:{getattr(filed, protocol)}")
 
     sent, sent_spans = found.logs(tap.logs), found.spans(tap.spans)
-    wait_for(lambda: len(found.logs(filed.logs(), run)) >= len(sent), what="the log records")
-    wait_for(lambda: len(found.spans(filed.spans(), run)) >= len(sent_spans), what="the spans")
-    arrived, spans = found.logs(filed.logs(), run), found.spans(filed.spans(), run)
+    wait_for(lambda: len(found.logs(filed.bodies("logs"), run)) >= len(sent), what="the log records")
+    wait_for(lambda: len(found.spans(filed.bodies("traces"), run)) >= len(sent_spans), what="the spans")
+    arrived, spans = found.logs(filed.bodies("logs"), run), found.spans(filed.bodies("traces"), run)
     assert found.flat(arrived) == found.flat(sent)
     assert found.flat(spans) == found.flat(sent_spans)
     found.check_records(record for _, record in arrived)
@@ -109,8 +93,8 @@ def test_values_bodies_times_and_severities_of_all_kinds(filed: Filed) -> None:
         *(Encoder(resource).payload(LOGS, some, len(some)) for some in (parts[:half], parts[half:])),
     )
 
-    wait_for(lambda: len(found.logs(filed.logs(), run)) >= len(made), what="the log records")
-    arrived = found.logs(filed.logs(), run)
+    wait_for(lambda: len(found.logs(filed.bodies("logs"), run)) >= len(made), what="the log records")
+    arrived = found.logs(filed.bodies("logs"), run)
     assert len(arrived) == len(made)
     for (_, one), record in zip(arrived, made, strict=True):
         assert (one.time_unix_nano, one.observed_time_unix_nano) == (record.time_ns, record.time_ns)
@@ -134,8 +118,8 @@ def test_spans_of_all_kinds(filed: Filed) -> None:
         filed, Encoder({"train.run.id": run}).payload(TRACES, [encoder.span(one) for one in made], len(made))
     )
 
-    wait_for(lambda: len(found.spans(filed.spans(), run)) >= len(made), what="the spans")
-    arrived = found.spans(filed.spans(), run)
+    wait_for(lambda: len(found.spans(filed.bodies("traces"), run)) >= len(made), what="the spans")
+    arrived = found.spans(filed.bodies("traces"), run)
     assert len(arrived) == len(made)
     for (_, one), span in zip(arrived, made, strict=True):
         assert one.name == span.name
