@@ -196,11 +196,10 @@ class Engine:
                 begin += 1
                 continue
             end = alike(events, begin, emitter.order)
-            if end - begin >= SHORTEST and self._stretch(run, emitter, events[begin:end], out):
-                begin = end
-            else:
-                self._event(run, emitter, event, out)
-                begin += 1
+            some, begin = events[begin : max(end, begin + 1)], max(end, begin + 1)
+            if len(some) < SHORTEST or not self._stretch(run, emitter, some, out):
+                for one in some:
+                    self._event(run, emitter, one, out)
 
     def _emitter(self, run: Run, resource: Resource, event: Event, out: list[Diagnosis]) -> Emitter | None:
         """The live emitter behind an event; None where the event came too late to count."""

@@ -99,4 +99,6 @@ def stretch(track: Track, events: Sequence[Event], resource: Resource) -> Stretc
     if not track.plain:
         return None
     columns = track.sheet.columns(events, resource)
-    return Stretch(track, events, columns) if columns else None
+    if columns is None or (track.stops and not columns):
+        return None
+    return Stretch(track, events, columns)
