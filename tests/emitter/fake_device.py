@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
@@ -119,8 +119,8 @@ class _Page:
         return self._slots
 
 
-_Tensor, _Stream = Tensor, Stream
-"""Under these names also where Torch has its own."""
+_Tensor: TypeAlias = Tensor
+_Stream: TypeAlias = Stream
 
 
 class Torch:
