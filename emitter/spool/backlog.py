@@ -119,8 +119,10 @@ class Backlog:
 
     def forget(self) -> None:
         """In a forked child: all this is the parent's."""
-        for folder, _ in [*([] if self._own is None else [self._own]), *self._taken]:
+        for folder, spool in [*([] if self._own is None else [self._own]), *self._taken]:
             folder.forget()
+            with contextlib.suppress(OSError):
+                spool.forget()
         self._own, self._taken, self._current = None, [], None
 
     def _spool(self) -> Spool:

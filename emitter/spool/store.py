@@ -99,6 +99,12 @@ class Spool:
                 segment = self._segments.popleft()
                 (segment.close if segment.pending else segment.remove)()
 
+    def forget(self) -> None:
+        """In a forked child, whose parent may hold the lock: release the files, change nothing."""
+        for segment in self._segments:
+            segment.close()
+        self._segments = deque()
+
     def _take_up(self, path: Path) -> None:
         try:
             segment = Segment(path, self._write)
