@@ -35,6 +35,8 @@ class Queue:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.closed = False
+        """The run's last word was said: what probes still find is not taken any more."""
         self.items: deque[tuple[Any, ...]] = deque()
         self.spans: deque[Span] = deque()
         self.sequence = itertools.count()
@@ -58,7 +60,9 @@ class Queue:
         rare: bool = False,
         reading: Reading | None = None,
     ) -> None:
-        """Append a record, or count it as lost. ``rare`` ones may use the reserve."""
+        """Append a record, or count it as lost. ``rare`` ones may use the reserve, and come after the end."""
+        if self.closed and not rare:
+            return
         seq = next(self.sequence)
         if self.room() + (RESERVE if rare else 0) <= 0:
             self.lose(QUEUE_FULL)
@@ -84,6 +88,8 @@ class Queue:
 
     def offer_span(self, span: Span) -> None:
         """Append a finished span, or count it as lost."""
+        if self.closed:
+            return
         if len(self.spans) >= self.limit:
             self.lose(QUEUE_FULL)
             return

@@ -209,9 +209,11 @@ class Session:
             self._stop_listening()
             self.commander.close()
             self.lifecycle(**self._outcome())
+            self.queue.closed = True
             if self.link is not None:
                 self.link.close(left())
             self.sender.close(left())
+            _tensors.close()
 
     def abandon(self) -> None:
         """After a fork, in the child: no threads, nothing sent, as if there were no session."""

@@ -203,7 +203,7 @@ class _Reader:
     """A thread that reads what can only be read by waiting: arrays of other libraries, Apple's devices."""
 
     def __init__(self) -> None:
-        self._work: deque[list[Pending]] = deque()
+        self._work: deque[list[Pending] | None] = deque()
         self._some = threading.Semaphore(0)
         self._thread: threading.Thread | None = None
 
@@ -218,12 +218,21 @@ class _Reader:
         self._some.release()
         return _Reads(pendings)
 
+    def close(self) -> None:
+        """Read what was handed over, and end."""
+        if self._thread is not None:
+            self._work.append(None)
+            self._some.release()
+
     def _run(self) -> None:
         _quiet.ours()
-        while self._some.acquire():
-            for pending in self._work.popleft():
-                if pending.value is NOT_YET:
-                    pending.came(_read(pending.source))
+        try:
+            while self._some.acquire() and (work := self._work.popleft()) is not None:
+                for pending in work:
+                    if pending.value is NOT_YET:
+                        pending.came(_read(pending.source))
+        finally:
+            _quiet.done()
 
 
 class _Reads:
@@ -250,6 +259,13 @@ def _harbour(device: Any) -> Harbour:
     if device not in _harbours:
         _harbours[device] = Harbour(_library(), device)
     return _harbours[device]
+
+
+def close() -> None:
+    """The session ended: so does its thread. The next one begins with another."""
+    global _reader
+    before, _reader = _reader, _Reader()
+    before.close()
 
 
 def forget() -> None:

@@ -41,15 +41,14 @@ async def watch(consumer: Any, topic: str, last: dict[TopicPartition, Any]) -> N
         await consumer._client.force_metadata_update()
         if consumer.partitions_for_topic(topic) != {partition.partition for partition in partitions}:
             raise KafkaError("the topic has other partitions than before")
+        # Asked for first: what is read in between is beyond ends that were asked for before it.
+        places = {partition: await consumer.position(partition) for partition in partitions}
         ends = await consumer.end_offsets(partitions)
-        replaced = await _ahead(consumer, ends) or (last and await _replaced(consumer, dict(last)))
+        ahead = any(places[partition] > end for partition, end in ends.items())
+        replaced = ahead or (last and await _replaced(consumer, dict(last)))
         doubts = doubts + 1 if replaced else 0
         if doubts > 1:
             raise KafkaError("the topic was replaced")
-
-
-async def _ahead(consumer: Any, ends: dict[TopicPartition, int]) -> bool:
-    return any([await consumer.position(partition) > end for partition, end in ends.items()])
 
 
 async def _replaced(consumer: Any, last: dict[TopicPartition, Any]) -> bool:

@@ -68,10 +68,10 @@ def exceptions(end: str) -> int:
 def test_end_with_a_full_queue(tmp_path: Path, receiver: Receiver, end: str) -> None:
     """All that was accepted arrives, the rest is counted; the exit status is the trainer's own."""
     body, status = ENDS[end]
-    code, _ = run(tmp_path, receiver, FULL + "\n" + textwrap.dedent(body))
+    code, errors = run(tmp_path, receiver, FULL + "\n" + textwrap.dedent(body))
     calls = 5000 if "others" in end else 3000
 
-    assert code == status
+    assert code == status, errors
     arrived, lost, repeated = accounted(receiver)
     assert (arrived + lost, repeated) == (calls, False)
     assert arrived >= 1000

@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 
 from tests.emitter.receiver import Receiver, attributes
+from tests.fixtures import wait_for
 
 ROOT = Path(__file__).parents[2]
 MODULES = {"cryptography": "cryptography", "nvidia-ml-py": "pynvml", "psutil": "psutil"}
@@ -40,6 +41,7 @@ def test_base_dependencies_suffice(receiver: Receiver) -> None:
         emitter.step(step, loss=0.5)
     with emitter.checkpoint(1, "x"):
         logging.getLogger("t").warning("hello")
+    sys.stdin.read()
     emitter.shutdown()
     try:
         import requests
@@ -48,20 +50,17 @@ def test_base_dependencies_suffice(receiver: Receiver) -> None:
     else:
         raise SystemExit("the finder lets others through")
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=ROOT, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as child:  # fmt: skip
+        wait_for(lambda: receiver.records("train.resource"), what="a sample")
+        _, errors = child.communicate(timeout=120)
 
-    assert (done.returncode, done.stderr) == (0, "hello\n")
+    assert (child.returncode, errors) == (0, "hello\n")
     assert [attributes(record)["train.step"] for record in receiver.records("train.step")] == list(range(10))
     assert [span.name for span in receiver.spans()] == ["checkpoint.save"]
     assert receiver.records("train.log")
-    assert receiver.records("train.resource")
 
 
 def test_base_dependencies_are_these() -> None:

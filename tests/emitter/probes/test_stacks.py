@@ -75,7 +75,9 @@ def test_a_deep_stack_is_cut_in_the_middle() -> None:
     block = next(block for block in found.split("\nThread ") if "frames ..." in block)
     assert block.count("  File ") == FRAMES_INNER + FRAMES_OUTER
     assert "_bootstrap" in block
-    assert block.rstrip().splitlines()[-1].endswith(("in Condition.wait", "in wait"))
+    # Source lines are shown where somebody has read them already.
+    frames = [line for line in block.splitlines() if line.startswith("  File ")]
+    assert frames[-1].endswith(("in Condition.wait", "in wait"))
 
 
 @given(st.integers(300, 5000))

@@ -99,6 +99,7 @@ class Model(RuleBasedStateMachine):
     @rule(junk=st.binary(max_size=40))
     def crash(self, junk: bytes) -> None:
         """The process dies, in the middle of a write perhaps; the next one takes up what is whole."""
+        self.spool.forget()
         files = sorted(self.folder.glob("*.seg"))
         if files:
             with files[-1].open("ab") as file:
@@ -120,6 +121,7 @@ class Model(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Remove what was written."""
+        self.spool.forget()
         shutil.rmtree(self.folder)
 
 
@@ -137,6 +139,7 @@ def test_the_oldest_goes_when_there_is_no_more_room(tmp_path: Path) -> None:
     assert dropped == 30
     assert spool.back() == 10
     assert spool.head() == payloads[4]
+    spool.close()
 
 
 def test_what_is_larger_than_the_spool_is_not_kept(tmp_path: Path) -> None:
@@ -146,16 +149,20 @@ def test_what_is_larger_than_the_spool_is_not_kept(tmp_path: Path) -> None:
     assert spool.put(small) == 0
     assert spool.put(Payload(LOGS, b"x" * CAP, 7)) == 7
     assert spool.head() == small
+    spool.close()
 
 
 def test_a_file_that_is_no_segment_is_left_alone(tmp_path: Path) -> None:
     """It is named, stays where it is, and does not keep the others from being read."""
     (tmp_path / "00000001.seg").write_bytes(b"something else entirely")
-    Segment(tmp_path / "00000002.seg").append(Payload(TRACES, b"body", 3))
+    segment = Segment(tmp_path / "00000002.seg")
+    segment.append(Payload(TRACES, b"body", 3))
+    segment.close()
     spool = Spool(tmp_path, CAP)
     assert spool.head() == Payload(TRACES, b"body", 3)
     assert spool.unreadable == [f"{tmp_path / '00000001.seg'}: expected a file that begins with TWSPOOL1"]
     assert (tmp_path / "00000001.seg").read_bytes() == b"something else entirely"
+    spool.close()
 
 
 @pytest.mark.parametrize("at", range(0, 40, 3))
@@ -167,6 +174,7 @@ def test_a_changed_byte_ends_the_file_there(tmp_path: Path, at: int) -> None:
     segment.append(first)
     begin = segment.size
     segment.append(second)
+    segment.close()
     data = bytearray(path.read_bytes())
     data[begin + at] ^= 0xFF
     path.write_bytes(data)
