@@ -31,7 +31,11 @@ ENDS = {
     ),
     "uncaught exception": ("raise ValueError('x')", 1),
     "SIGTERM": ("signal.raise_signal(signal.SIGTERM)", -signal.SIGTERM),
-    "SIGINT": ("signal.raise_signal(signal.SIGINT)", -signal.SIGINT),
+    # A shell without job control starts what is in its background with this signal ignored.
+    "SIGINT": (
+        "signal.signal(signal.SIGINT, signal.default_int_handler); signal.raise_signal(signal.SIGINT)",
+        -signal.SIGINT,
+    ),
     "exception in a thread while others step": (
         """
         def step():
