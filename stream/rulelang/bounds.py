@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import eq
 from typing import Any, Final
 
-from stream.rulelang import numbers, outlook
+from stream.rulelang import outlook
 from stream.rulelang.generate import PEERS, SLOTS, WINDOWS, index
-from stream.rulelang.outlook import ANY, NONE, Coming, Interval, wider
+from stream.rulelang.interval_arithmetic import FUNCTIONS, MAY, OPERATIONS, SURELY, divide, some
+from stream.rulelang.outlook import ANY, NONE, Coming, Interval
 from stream.rulelang.windows import Window
 
 _LET: Final = "_let_"
@@ -172,7 +173,7 @@ class Bounds:
         name = _function(tree)
         if isinstance(tree, ast.Call) and name in _KINDS and self._plain(tree.args[0]):
             kinds, number = _KINDS[name], self.number(tree.args[0])
-            return lambda case: kinds[0 if _some(number(case)) else 1]
+            return lambda case: kinds[0 if some(number(case)) else 1]
         return may
 
     def _asked_flag(self, place: int, may: bool) -> bool | Truth:
@@ -197,7 +198,7 @@ class Bounds:
         sides = [tree.left, *tree.comparators]
         pairs = []
         for operator, left, right in zip(tree.ops, sides, sides[1:], strict=False):
-            test = _MAY.get(type(operator))
+            test = MAY.get(type(operator))
             try:
                 if test is not None:
                     pairs.append((test, self.number(left), self.number(right)))
@@ -232,7 +233,7 @@ class Bounds:
         sides = [tree.left, *tree.comparators]
         found = []
         for operator, left, right in zip(tree.ops, sides, sides[1:], strict=False):
-            test = _SURELY.get(type(operator))
+            test = SURELY.get(type(operator))
             if test is None or not (self._plain(left) and self._plain(right)):
                 return False
             found.append((test, self.number(left), self.number(right)))
@@ -292,7 +293,7 @@ class Bounds:
         return negated
 
     def _binop(self, tree: ast.BinOp) -> Number:
-        combine = _OPERATIONS[type(tree.op)]
+        combine = OPERATIONS[type(tree.op)]
         left, right = self.number(tree.left), self.number(tree.right)
         return lambda case: combine(left(case), right(case))
 
@@ -319,7 +320,7 @@ class Bounds:
         if name == "divide":
             left, right = (self.number(one) for one in tree.args)
             return lambda case: divide(left(case), right(case))
-        combine = _FUNCTIONS.get(name or "")
+        combine = FUNCTIONS.get(name or "")
         if combine is None:
             return lambda case: ANY
         parts = [self.number(one) for one in tree.args]
@@ -409,10 +410,6 @@ def _either(parts: Sequence[Truth]) -> Truth:
     return ask
 
 
-def _some(one: Interval) -> bool:
-    return one[0] <= one[1]
-
-
 def _newest(tree: ast.expr) -> int | None:
     """The window in ``_windows[3].last()``."""
     if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Attribute) and tree.func.attr == "last":
@@ -427,102 +424,5 @@ def _function(tree: ast.expr) -> str | None:
     return None
 
 
-def _made(low: float, high: float) -> Interval:
-    return (low if low == low else -math.inf), (high if high == high else math.inf)
-
-
-def add(left: Interval, right: Interval) -> Interval:
-    """Of a sum."""
-    return _made(left[0] + right[0], left[1] + right[1])
-
-
-def subtract(left: Interval, right: Interval) -> Interval:
-    """Of a difference."""
-    return _made(left[0] - right[1], left[1] - right[0])
-
-
-def multiply(left: Interval, right: Interval) -> Interval:
-    """Of a product."""
-    (a, b), (c, d) = left, right
-    if a > b or c > d:
-        return NONE
-    if a >= 0 and c >= 0:
-        return _made(a * c, b * d)
-    return _between(a * c, a * d, b * c, b * d)
-
-
-def divide(left: Interval, right: Interval) -> Interval:
-    """Of a quotient; nothing is known where the divisor may be 0, but of 0/0."""
-    (a, b), (c, d) = left, right
-    if a > b or c > d or (a == b == c == d == 0):
-        return NONE
-    if c <= 0 <= d:
-        return ANY
-    if a >= 0 and c > 0:
-        return _made(a / d, b / c)
-    return _between(a / c, a / d, b / c, b / d)
-
-
-def _between(*corners: float) -> Interval:
-    if any(corner != corner for corner in corners):
-        return ANY
-    return min(corners), max(corners)
-
-
-def _rising(function: Callable[[float], float]) -> Callable[[Interval], Interval]:
-    """A function that grows with its argument, its results not always rounded alike."""
-
-    def of(one: Interval) -> Interval:
-        low, high = one
-        if low > high:
-            return NONE
-        least, most = function(low), function(high)
-        if most != most:
-            return NONE
-        return wider(-math.inf if least != least else least, most)
-
-    return of
-
-
-def _exactly_rising(function: Callable[[float], float]) -> Callable[[Interval], Interval]:
-    return lambda one: NONE if one[0] > one[1] else (function(one[0]), function(one[1]))
-
-
-def _absolute(one: Interval) -> Interval:
-    low, high = one
-    if low > high:
-        return NONE
-    return (0.0 if low <= 0 <= high else min(abs(low), abs(high))), max(abs(low), abs(high))
-
-
-def _smallest(*all_of: Interval) -> Interval:
-    if any(low > high for low, high in all_of):
-        return NONE
-    return min(low for low, _ in all_of), min(high for _, high in all_of)
-
-
-def _largest(*all_of: Interval) -> Interval:
-    if any(low > high for low, high in all_of):
-        return NONE
-    return max(low for low, _ in all_of), max(high for _, high in all_of)
-
-
-_OPERATIONS: Final = {ast.Add: add, ast.Sub: subtract, ast.Mult: multiply}
-_FUNCTIONS: Final[dict[str, Callable[..., Interval]]] = {
-    "abs": _absolute, "ceil": _exactly_rising(numbers.ceil), "floor": _exactly_rising(numbers.floor),
-    "exp": _rising(numbers.exp), "log": _rising(numbers.log), "log10": _rising(numbers.log10),
-    "sqrt": _rising(numbers.sqrt), "min": _smallest, "max": _largest,
-}  # fmt: skip
-_MAY: Final[dict[type, Callable[[Interval, Interval], bool]]] = {
-    ast.Lt: lambda a, b: a[0] < b[1], ast.LtE: lambda a, b: a[0] <= b[1],
-    ast.Gt: lambda a, b: a[1] > b[0], ast.GtE: lambda a, b: a[1] >= b[0],
-    ast.Eq: lambda a, b: a[0] <= b[1] and b[0] <= a[1],
-}  # fmt: skip
-_SURELY: Final[dict[type, Callable[[Interval, Interval], bool]]] = {
-    ast.Lt: lambda a, b: _some(a) and _some(b) and a[1] < b[0],
-    ast.LtE: lambda a, b: _some(a) and _some(b) and a[1] <= b[0],
-    ast.Gt: lambda a, b: _some(a) and _some(b) and a[0] > b[1],
-    ast.GtE: lambda a, b: _some(a) and _some(b) and a[0] >= b[1],
-}
 _KINDS: Final = {"isfinite": (True, False), "isnan": (False, True), "isinf": (False, False)}
 """What is said of a finite number, and of NaN."""
