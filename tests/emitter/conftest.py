@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 
 from emitter import _api
 from emitter.testing import Captured, ManualClock, capture
@@ -61,3 +63,13 @@ def stack_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dic
         (tmp_path / "stack.json").write_text(json.dumps(content))
 
     return write
+
+
+@pytest.fixture
+def service() -> str:
+    return f"stock-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def resource(service: str) -> Resource:
+    return Resource({"service.name": service, "service.instance.id": f"{service}-1"})

@@ -5,17 +5,13 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-import uuid
 from typing import Any
 
 import pytest
-from aiokafka import ConsumerRecord
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -25,31 +21,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from emitter.otlp_kafka import KafkaLogExporter, KafkaMetricExporter, KafkaSettingError, KafkaSpanExporter
 from emitter.vocabulary import topics
 from stream.otlp import events, parse
-from tests.fixtures import read_topic
-
-
-@pytest.fixture
-def service() -> str:
-    return f"stock-{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def resource(service: str) -> Resource:
-    return Resource({"service.name": service, "service.instance.id": f"{service}-1"})
-
-
-def _read(broker: str, topic: str, service: str, enough: int = 1) -> list[ConsumerRecord]:
-    """Messages as a stock aiokafka consumer sees them."""
-    needle = service.encode()
-    return read_topic(
-        broker, topic, lambda found: len(found) >= enough, lambda record: needle in record.value
-    )
-
-
-def _logger_provider(exporter: KafkaLogExporter, resource: Resource) -> LoggerProvider:
-    provider = LoggerProvider(resource, shutdown_on_exit=False)
-    provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-    return provider
+from tests.emitter.stock_sdk import logger_provider, read
 
 
 def _tracer_provider(exporter: KafkaSpanExporter, resource: Resource) -> TracerProvider:
@@ -60,7 +32,7 @@ def _tracer_provider(exporter: KafkaSpanExporter, resource: Resource) -> TracerP
 
 def test_log_records_arrive_field_by_field(broker: str, service: str, resource: Resource) -> None:
     """Logs of the stock SDK are on otlp_logs as a Collector expects them, and our own ingest reads them."""
-    provider = _logger_provider(KafkaLogExporter(broker), resource)
+    provider = logger_provider(KafkaLogExporter(broker), resource)
     provider.get_logger("test").emit(
         LogRecord(
             timestamp=1_700_000_000_000_000_000, severity_number=SeverityNumber.WARN, body="größer 😀",
@@ -70,7 +42,7 @@ def test_log_records_arrive_field_by_field(broker: str, service: str, resource: 
     assert provider.force_flush()
     provider.shutdown()
 
-    (message,) = _read(broker, topics.OTLP_LOGS, service)
+    (message,) = read(broker, topics.OTLP_LOGS, service)
     assert (message.key, message.headers) == (None, ())
     (group,) = ExportLogsServiceRequest.FromString(message.value).resource_logs
     (record,) = group.scope_logs[0].log_records
@@ -89,7 +61,7 @@ def test_spans_arrive_one_message_a_trace_when_asked(broker: str, service: str, 
             pass
     provider.shutdown()
 
-    found = _read(broker, topics.OTLP_SPANS, service, 2)
+    found = read(broker, topics.OTLP_SPANS, service, 2)
     spans = {
         message.key.decode(): [
             span
@@ -113,7 +85,7 @@ def test_metrics_arrive(broker: str, service: str, resource: Resource) -> None:
     provider.get_meter("test").create_counter("steps").add(5)
     provider.shutdown()
 
-    (message,) = _read(broker, topics.OTLP_METRICS, service)
+    (message,) = read(broker, topics.OTLP_METRICS, service)
     assert message.key == f"{service}-1".encode()
     (group,) = ExportMetricsServiceRequest.FromString(message.value).resource_metrics
     assert group.scope_metrics[0].metrics[0].sum.data_points[0].as_int == 5
@@ -123,13 +95,13 @@ def test_large_batch_is_split_and_a_giant_is_dropped(
     broker: str, service: str, resource: Resource, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A batch above the limit goes out in parts; a record above it is lost, and said once."""
-    provider = _logger_provider(KafkaLogExporter(broker, max_message_bytes=20_000), resource)
+    provider = logger_provider(KafkaLogExporter(broker, max_message_bytes=20_000), resource)
     logger = provider.get_logger("test")
     for number in range(100):
         logger.emit(LogRecord(body=f"{number} " + "x" * (30_000 if number in (7, 8) else 1000)))
     provider.shutdown()
 
-    found = _read(broker, topics.OTLP_LOGS, service, 6)
+    found = read(broker, topics.OTLP_LOGS, service, 6)
     bodies = [
         record.body.string_value.split()[0]
         for message in found
@@ -161,7 +133,7 @@ def test_variables_alone_configure_it(broker: str, service: str) -> None:
     )
 
     assert (ended.returncode, ended.stderr) == (0, b"")
-    (message,) = _read(broker, topics.OTLP_SPANS, service)
+    (message,) = read(broker, topics.OTLP_SPANS, service)
     assert message.key == service.encode()
 
 

@@ -9,17 +9,16 @@ import multiprocessing
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaProducer
 from opentelemetry._logs import LogRecord
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.sdk._logs import LoggerProvider, ReadableLogRecord
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExportResult
 
@@ -27,31 +26,8 @@ from emitter.kafka import loop
 from emitter.otlp_kafka import KafkaLogExporter, KafkaSpanExporter
 from emitter.vocabulary import topics
 from stream import topics as stream_topics
-from tests.fixtures import free_port, read_topic, start_broker, wait_for
-
-
-@pytest.fixture
-def service() -> str:
-    return f"stock-{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def resource(service: str) -> Resource:
-    return Resource({"service.name": service, "service.instance.id": f"{service}-1"})
-
-
-def _read(broker: str, topic: str, service: str, enough: int = 1) -> list[ConsumerRecord]:
-    """Messages as a stock aiokafka consumer sees them."""
-    needle = service.encode()
-    return read_topic(
-        broker, topic, lambda found: len(found) >= enough, lambda record: needle in record.value
-    )
-
-
-def _logger_provider(exporter: KafkaLogExporter, resource: Resource) -> LoggerProvider:
-    provider = LoggerProvider(resource, shutdown_on_exit=False)
-    provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
-    return provider
+from tests.emitter.stock_sdk import logger_provider, read
+from tests.fixtures import free_port, start_broker, wait_for
 
 
 def _readable(resource: Resource) -> Any:
@@ -63,11 +39,11 @@ def test_every_compression_is_readable(
     broker: str, service: str, resource: Resource, compression: str
 ) -> None:
     """What aiokafka can compress, a stock consumer reads."""
-    provider = _logger_provider(KafkaLogExporter(broker, compression=compression, key="k"), resource)
+    provider = logger_provider(KafkaLogExporter(broker, compression=compression, key="k"), resource)
     provider.get_logger("test").emit(LogRecord(body="x" * 1000))
     provider.shutdown()
 
-    (message,) = _read(broker, topics.OTLP_LOGS, service)
+    (message,) = read(broker, topics.OTLP_LOGS, service)
     assert message.key == b"k"
 
 
@@ -78,7 +54,7 @@ def test_dead_broker_is_said_once_and_costs_the_timeout(
     exporter = KafkaLogExporter(f"127.0.0.1:{free_port()}", timeout=0.5)
     with caplog.at_level(logging.DEBUG):
         began = time.monotonic()
-        provider = _logger_provider(exporter, resource)
+        provider = logger_provider(exporter, resource)
         for _ in range(2):
             provider.get_logger("test").emit(LogRecord(body="x"))
             provider.force_flush()
@@ -141,7 +117,7 @@ def test_nothing_is_left_behind(broker: str, resource: Resource) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_works_after_a_fork(broker: str, service: str, resource: Resource) -> None:
     """The SDK starts again in a forked child, and so do we: both processes deliver, each on its own line."""
-    provider = _logger_provider(KafkaLogExporter(broker), resource)
+    provider = logger_provider(KafkaLogExporter(broker), resource)
     logger = provider.get_logger("test")
     logger.emit(LogRecord(body="before"))
     provider.force_flush()
@@ -160,7 +136,7 @@ def test_works_after_a_fork(broker: str, service: str, resource: Resource) -> No
     assert process.exitcode == 0
     bodies = [
         ExportLogsServiceRequest.FromString(message.value).resource_logs[0].scope_logs[0].log_records[0].body
-        for message in _read(broker, topics.OTLP_LOGS, service, 3)
+        for message in read(broker, topics.OTLP_LOGS, service, 3)
     ]
     assert sorted(body.string_value for body in bodies) == ["after", "before", "child"]
 
@@ -180,9 +156,9 @@ def test_instrumented_aiokafka_does_not_see_us(
         return wrapper
 
     monkeypatch.setattr(AIOKafkaProducer, "send", instrumented(AIOKafkaProducer.send))
-    provider = _logger_provider(KafkaLogExporter(broker), resource)
+    provider = logger_provider(KafkaLogExporter(broker), resource)
     provider.get_logger("test").emit(LogRecord(body="x"))
     provider.shutdown()
 
-    assert _read(broker, topics.OTLP_LOGS, service)
+    assert read(broker, topics.OTLP_LOGS, service)
     assert seen == []
