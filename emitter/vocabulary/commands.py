@@ -6,13 +6,10 @@ import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from emitter.vocabulary import cloudevents
+from emitter.vocabulary import actions, cloudevents
 
-ACTIONS: Final = (
-    "save", "pause", "resume", "stop", "restart", "rollback", "set", "dump_stacks", "profile", "notify",
-    "exclude_node",
-)  # fmt: skip
-DESTRUCTIVE: Final = frozenset({"stop", "restart", "rollback", "exclude_node"})
+ACTIONS: Final = tuple(actions.TABLE)
+DESTRUCTIVE: Final = frozenset(name for name, action in actions.TABLE.items() if action.destructive)
 
 RECEIVED: Final = "received"
 REJECTED: Final = "rejected"
