@@ -62,6 +62,18 @@ async def wait_for_async(
     return result
 
 
+def freeze(pid: int) -> None:
+    """SIGSTOP; returns when every thread of the process stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+
+    def still() -> bool:
+        states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()]
+        return set(states) == {"T"}
+
+    wait_for(still, what=f"process {pid} to stand still")
+
+
 def _die_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
@@ -87,17 +99,25 @@ class Child:
         return self.log_path.read_text(errors="replace")
 
     def wait_until(
-        self, condition: Callable[[], object], what: str, timeout: float = START_TIMEOUT_S
+        self,
+        condition: Callable[[], object],
+        what: str,
+        timeout: float = START_TIMEOUT_S,
+        said: object = "",
     ) -> None:
-        """Wait for the condition; fails with the child's log when it ends first or takes too long."""
+        """Wait for the condition; fails with ``said`` and the log when the child ends or takes too long."""
         deadline = time.monotonic() + timeout
         while not condition():
             ended = self.process.poll()
             if ended is not None or time.monotonic() > deadline:
                 why = f"ended with {ended}" if ended is not None else f"not within {timeout:g} s"
                 self.kill()
-                pytest.fail(f"child {self.pid}, waiting for {what}: {why}; its log:\n{self.log()}")
+                pytest.fail(f"child {self.pid}, waiting for {what}: {why}; {said}; its log:\n{self.log()}")
             time.sleep(_POLL_S)
+
+    def freeze(self) -> None:
+        """SIGSTOP, and wait until every thread has stopped; SIGCONT lets it go on."""
+        freeze(self.pid)
 
     def stop(self, timeout: float = 30.0) -> int:
         """SIGTERM, then the exit status; killed when it does not end in time."""

@@ -75,7 +75,14 @@ class Worker:
 
     def wait_ready(self) -> None:
         """Wait until partitions are assigned."""
-        self.child.wait_until(lambda: self.get("/readyz")[0] == 200, "readiness")
+        last: dict[str, Any] = {}
+
+        def ready() -> bool:
+            status, report = self.get("/readyz")
+            last.update(status=status, **report)
+            return status == 200
+
+        self.child.wait_until(ready, "readiness", said=last)
 
     def partitions(self) -> dict[str, list[int]]:
         """Assigned partitions by topic."""

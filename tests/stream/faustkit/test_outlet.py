@@ -99,7 +99,7 @@ def test_nothing_is_acknowledged_while_the_broker_does_not_answer(
         outlet, failures = Outlet(bootstrap, topics.DEFAULT_PARTITIONS), list[BaseException]()
         await outlet.start()
         outbox, event = Outbox(outlet, failures.append), Event()
-        child.process.send_signal(signal.SIGSTOP)
+        child.freeze()
         await outbox.room()
         outbox.put(event, [Outgoing(vocabulary.TRAIN_DIAGNOSES, b"v", b"k")])
 

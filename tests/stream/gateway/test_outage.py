@@ -24,6 +24,7 @@ from tests.fixtures import (
     Answer,
     Child,
     free_port,
+    freeze,
     http_request,
     read_topic,
     start_broker,
@@ -112,7 +113,7 @@ def test_a_frozen_kafka_is_an_answer_too(own_broker: tuple[Child, str], tmp_path
     child, url = start_gateway(tmp_path / "gateway.log", bootstrap)
     try:
         assert _post(url).status == 200
-        os.kill(broker.pid, signal.SIGSTOP)
+        broker.freeze()
         assert _post(url).status == 503
         os.kill(broker.pid, signal.SIGCONT)
         wait_for(lambda: _post(url).status == 200, 60, "a request to be taken again")
@@ -137,7 +138,7 @@ async def _three_at_once(settings: Settings, broker_pid: int) -> list[Answer]:
         deadline = time.monotonic() + 60
         while (await asyncio.to_thread(_post, url)).status != 200:
             assert time.monotonic() < deadline
-        os.kill(broker_pid, signal.SIGSTOP)
+        freeze(broker_pid)
         posts = [asyncio.to_thread(_post, url, "x" * 120_000) for _ in range(3)]
         answers = await asyncio.gather(*posts)
         os.kill(broker_pid, signal.SIGCONT)
