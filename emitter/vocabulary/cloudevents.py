@@ -19,6 +19,8 @@ DIAGNOSIS: Final = "io.trainwarden.diagnosis.v1"
 COMMAND: Final = "io.trainwarden.command.v1"
 ACK: Final = "io.trainwarden.ack.v1"
 INTENT: Final = "io.trainwarden.intent.v1"
+CONTROL: Final = "io.trainwarden.control.v1"
+INCIDENT: Final = "io.trainwarden.incident.v1"
 
 _FRACTION = re.compile(r"\.([0-9]+)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
