@@ -3,7 +3,21 @@
 ``init`` once, ``step`` in the loop; everything else is optional. Importing loads no third-party module.
 """
 
-from emitter._api import checkpoint, eval, event, init, log, on, phase, shutdown, step, tune, watch
+from emitter._api import (
+    checkpoint,
+    eval,
+    event,
+    init,
+    log,
+    lr_scale,
+    on,
+    phase,
+    resume_path,
+    shutdown,
+    step,
+    tune,
+    watch,
+)
 from emitter._exits import Restart, Stop
 
 __all__ = [
@@ -16,8 +30,10 @@ __all__ = [
     "event",
     "init",
     "log",
+    "lr_scale",
     "on",
     "phase",
+    "resume_path",
     "shutdown",
     "step",
     "tune",

@@ -208,6 +208,23 @@ def watch(
     return torch_watch.watch(model, optimizer, grad_norm=grad_norm, phases=phases)
 
 
+def resume_path() -> str | None:
+    """The checkpoint to go on from, where ``trainwarden run`` started this process again; else None."""
+    import os
+
+    return os.environ.get("TRAINWARDEN_RESUME") or None
+
+
+def lr_scale() -> float | None:
+    """What to multiply the configured learning rate with, after rollbacks that asked for it; else None."""
+    import os
+
+    try:
+        return float(os.environ["TRAINWARDEN_LR_SCALE"])
+    except (KeyError, ValueError):
+        return None
+
+
 def shutdown() -> None:
     """Send what is left (5 s at most by default) and stop. Also done at exit."""
     session = use(None)

@@ -47,6 +47,12 @@ class Ledger:
             entry.outcome = ack
             return True
 
+    def newest(self, count: int) -> dict[str, str | None]:
+        """The last commands and the states in which they ended, None where they are open."""
+        with self._lock:
+            entries = list(self._entries.items())[-count:]
+        return {name: entry.outcome.state if entry.outcome else None for name, entry in entries}
+
     def _put(self, command: str, entry: Entry) -> None:
         self._entries[command] = entry
         while len(self._entries) > self._limit:

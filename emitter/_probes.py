@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from emitter import _host_probes
 from emitter._guard import guard
-from emitter.vocabulary import events
+from emitter.vocabulary import events, supervision
 
 if TYPE_CHECKING:
     from emitter._session import Session
@@ -45,10 +45,21 @@ def build(session: Session, *, threads: bool) -> list[Probe]:
         made.append(ooms)
         looks.append(ooms.start)
     if threads:
+        with guard:
+            made += _pulse(session)
         made += _host_probes.build(session)
         with guard:
             made += _gpus(session, looks) + _torch_memory(session) + _watcher(session, looks)
     return made
+
+
+def _pulse(session: Session) -> list[Probe]:
+    if not os.environ.get(supervision.ENV_PULSE):
+        return []
+    from emitter import _pulse
+
+    place = _pulse.folder()
+    return [] if place is None else [_pulse.PulseFile(session, place)]
 
 
 def dump_stacks(session: Session, reason: str, **values: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -22,7 +23,7 @@ from emitter._surroundings import node_name
 from emitter._values import UNREADABLE, Reading
 from emitter.checkpoints.spans import Checkpoint
 from emitter.probes.logs import exception_attributes
-from emitter.vocabulary import attributes, events
+from emitter.vocabulary import attributes, events, supervision
 from emitter.vocabulary.commands import Command
 
 _S = 1e-9
@@ -57,7 +58,7 @@ class Session:
         self._beat_now = True
         self._phases: list[str] = []
         self._exit: tuple[object, int] | None = None
-        self._restarting = False
+        self.restarting: Restart | None = None
         self._ending: dict[str, Any] = {}
         self.exporter = exporter or _parts.exporter(settings, identity)
         encoder = _parts.encoder(settings, identity, self.node)
@@ -102,7 +103,18 @@ class Session:
         """Steps so far, and when progress was last made (monotonic ns); None in a phase that may be long."""
         if self._phases and self._phases[-1] not in ("train", "data"):
             return None
-        return self.steps.count, self._progress_ns
+        return self.steps.count, self.progress_ns
+
+    @property
+    def current_phase(self) -> str:
+        """What the trainer is busy with."""
+        phases = self._phases
+        return phases[-1] if phases else ("train" if self.steps.count else "init")
+
+    @property
+    def progress_ns(self) -> int:
+        """When progress was last made: a step, or another phase (monotonic)."""
+        return max(self._changed_ns, self.steps.at_ns)
 
     def merged(self, given: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Both, the named values winning; what is no mapping is counted and left out."""
@@ -131,8 +143,9 @@ class Session:
     def checkpoint(self, step: int | None, path: object, kind: str) -> Checkpoint:
         """The spans of one checkpoint."""
         return Checkpoint(
-            self.queue, self.clock, self.at_step() if step is None else step, path, kind, self._checkpointing
-        )
+            self.queue, self.clock, self.at_step() if step is None else step, path, kind, self._checkpointing,
+            self._saved,
+        )  # fmt: skip
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -157,9 +170,7 @@ class Session:
         if not self._beat_now and (now - self._beat_ns) * _S < self.settings.heartbeat_s:
             return
         self._beat_now, self._beat_ns = False, now
-        phases = self._phases
-        phase = phases[-1] if phases else ("train" if self.steps.count else "init")
-        values = {attributes.PHASE: phase, events.PROGRESS_AGE: (now - self._progress_ns) * _S}
+        values = {attributes.PHASE: self.current_phase, events.PROGRESS_AGE: (now - self.progress_ns) * _S}
         self.queue.offer(now, events.HEARTBEAT, values, step=self.at_step(), rare=True)
 
     def crashed(self, error: BaseException) -> None:
@@ -183,7 +194,7 @@ class Session:
 
     def exiting(self, code: object) -> None:
         """Remember the exit code; a later step shows that the exit was caught."""
-        self._exit, self._restarting = (code, self.steps.count), False
+        self._exit, self.restarting = (code, self.steps.count), None
 
     def signalled(self, number: int, *, deadly: bool) -> None:
         """A signal asks the process to end; if nobody else handles it, this is the last chance to send."""
@@ -208,7 +219,7 @@ class Session:
         with guard:
             self._stop_listening()
             self.commander.close()
-            self.lifecycle(**self._outcome())
+            self.lifecycle(**self._said(self.outcome()))
             self.queue.closed = True
             if self.link is not None:
                 self.link.close(left())
@@ -235,14 +246,18 @@ class Session:
             with guard:
                 probe.close()
 
-    def _outcome(self) -> dict[str, Any]:
-        ending = dict(self._ending) or self._exit_outcome()
+    def outcome(self) -> dict[str, Any]:
+        """How it ends, as far as it is known: the values of the last lifecycle record."""
+        return dict(self._ending) or self._exit_outcome()
+
+    @staticmethod
+    def _said(ending: dict[str, Any]) -> dict[str, Any]:
         return {"state": ending.pop(events.LIFECYCLE_STATE), **ending}
 
     def _exit_outcome(self) -> dict[str, Any]:
         code = self._exit[0] if self._exit and self._exit[1] == self.steps.count else None
         number = 0 if code is None else code if isinstance(code, int) else 1
-        failed = events.KILLED if self._restarting else events.FAILED
+        failed = events.KILLED if self.restarting else events.FAILED
         state = failed if number else events.FINISHED
         return {events.LIFECYCLE_STATE: state, events.EXIT_CODE: number}
 
@@ -252,12 +267,8 @@ class Session:
                 self.commander.boundary(self.at_step())
         except SystemExit as error:
             self.exiting(error.code)
-            self._restarting = isinstance(error, Restart)
+            self.restarting = error if isinstance(error, Restart) else None
             raise
-
-    @property
-    def _progress_ns(self) -> int:
-        return max(self._changed_ns, self.steps.at_ns)
 
     def _enter(self, name: str) -> None:
         self._phases.append(name)
@@ -272,6 +283,12 @@ class Session:
         self._changed_ns = self._monotonic_ns()
         # Once a step would be too often.
         self._beat_now = self._beat_now or name != "data"
+
+    def _saved(self, about: Mapping[str, Any]) -> None:
+        if os.environ.get(supervision.ENV_PULSE):
+            from emitter import _pulse
+
+            _pulse.saved(self.identity.rank, about)
 
     def _checkpointing(self, on: bool) -> None:
         (self._enter if on else self._leave)("checkpoint")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -26,9 +26,10 @@ class Checkpoint:
 
     def __init__(
         self, queue: Queue, clock: Clock, step: int | None, path: object, kind: str,
-        busy: Callable[[bool], None],
+        busy: Callable[[bool], None], saved: Callable[[Mapping[str, Any]], None],
     ) -> None:  # fmt: skip
         self._queue, self._clock, self._busy, self._step = queue, clock, busy, step
+        self._saved = saved
         self._attributes: dict[str, Any] = {
             events.CHECKPOINT_PATH: clip(os.fspath(path) if isinstance(path, os.PathLike) else str(path)),
             events.CHECKPOINT_KIND: kind,
@@ -83,6 +84,9 @@ class Checkpoint:
             self._span(events.CHECKPOINT_SAVE, self._id, None, self._start_ns, failure)
             self._busy(False)
             self._queue.wake.set()
+        if error is None:
+            with guard:
+                self._saved(self._attributes)
 
     def _set(self, name: str, value: Any) -> None:
         """A value that cannot be read is left out: the checkpoint itself goes on."""
