@@ -47,6 +47,7 @@ class Plan:
     clickhouse: str
     mode: str
     rules: Sequence[Path]
+    notify: Path | None = None
 
     def broker(self) -> Part:
         """Tansu, in memory. Raises stream.broker.BrokerError when it cannot be started."""
@@ -82,6 +83,8 @@ class Plan:
             "worker", "--app", app, "--kafka", self.kafka, "--clickhouse", self.clickhouse,
             "--mode", self.mode, "--data-dir", str(self.data_dir / name), *rules,
         ]  # fmt: skip
+        if name == LOOP and self.notify is not None:
+            command += ["--notify", str(self.notify.absolute())]
         return self._http(
             name, command, "/readyz", "check the logs of broker and clickhouse", "--health-port"
         )

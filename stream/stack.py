@@ -67,6 +67,7 @@ class Stack:
         ports: str = "default",
         mode: str = "approve",
         rules: Sequence[Path] = (),
+        notify: Path | None = None,
         kafka: str | None = None,
         clickhouse: str | None = None,
         changed: Callable[[Status], None] = lambda status: None,
@@ -75,7 +76,7 @@ class Stack:
         self.children = Children(self.data.logs)
         self.parts = {name: Status(name) for name in ORDER}
         self.endpoints: dict[str, str | None] = dict.fromkeys(discovery.ENDPOINTS)
-        self._ports, self._mode, self._rules = ports, mode, rules
+        self._ports, self._mode, self._rules, self._notify = ports, mode, rules, notify
         self._external = {BROKER: kafka, CLICKHOUSE: clickhouse}
         self._changed = changed
         self._parts: dict[str, Part] = {}
@@ -144,7 +145,7 @@ class Stack:
         for name, address in {**local, **{k: v for k, v in self._external.items() if v}}.items():
             self.parts[name].address = address
             self._set(name, EXTERNAL if self._external.get(name) else WAITING)
-        return Plan(self.data.path, ports, kafka, clickhouse, self._mode, self._rules)
+        return Plan(self.data.path, ports, kafka, clickhouse, self._mode, self._rules, self._notify)
 
     def _start_parts(self, plan: Plan) -> None:
         first = {BROKER: plan.broker, CLICKHOUSE: plan.clickhouse_endpoint}

@@ -40,12 +40,18 @@ def run(
     ports: str = "default",
     mode: str = "approve",
     rules: Sequence[Path] | None = None,
+    notify: Path | None = None,
     quiet: bool = False,
 ) -> int:
     """Run the stack until Ctrl-C or SIGTERM; the exit code: 0, or 3 when a part failed."""
     screen = Screen(Console(stderr=True), quiet)
     stack = Stack(
-        data_dir or discovery.data_dir(), ports=ports, mode=mode, rules=rules or (), changed=screen.changed
+        data_dir or discovery.data_dir(),
+        ports=ports,
+        mode=mode,
+        rules=rules or (),
+        notify=notify,
+        changed=screen.changed,
     )
     with Signals() as signals, screen:
         try:

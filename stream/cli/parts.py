@@ -15,6 +15,7 @@ from stream.cli.options import (
     Kafka,
     Mode,
     ModeOption,
+    Notify,
     Rules,
     clickhouse_of,
     kafka_of,
@@ -40,6 +41,7 @@ def worker(
         int | None, typer.Option(help="Serve /healthz and /readyz on this port of the loopback.")
     ] = None,
     data_dir: DataDir = None,
+    notify: Notify = None,
 ) -> None:
     """One Faust worker process; start as many of either app as there are partitions."""
     from stream.worker import run
@@ -52,6 +54,7 @@ def worker(
         mode=mode.value,
         health_port=health_port,
         data_dir=data_dir or discovery.data_dir(),
+        notify=notify,
     )
 
 
