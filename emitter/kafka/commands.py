@@ -25,6 +25,7 @@ from emitter.kafka import loop
 from emitter.kafka.client import STOP_S, never_create, stop
 from emitter.kafka.positions import behind, rewind, watch
 from emitter.kafka.settings import KafkaSettings
+from emitter.kafka.topic_ids import topic_id
 from emitter.vocabulary import cloudevents, commands, topics
 from emitter.vocabulary.commands import Ack
 
@@ -120,29 +121,34 @@ class KafkaLink:
     async def _serve(self) -> None:
         """Connect, catch up, read and acknowledge until closed. Raises KafkaError when the line breaks."""
         async with contextlib.AsyncExitStack() as stack:
-            consumer, producer = await asyncio.wait_for(self._connect(stack), CONNECT_S)
+            consumer, producer, topic = await asyncio.wait_for(self._connect(stack), CONNECT_S)
             if self._warned:
                 logger.info("commands are read again from kafka://%s", self._brokers)
             self._warned, self._connected = False, True
-            await self._work(consumer, producer)
+            await self._work(consumer, producer, topic)
 
-    async def _connect(self, stack: contextlib.AsyncExitStack) -> tuple[Any, Any]:
+    async def _connect(self, stack: contextlib.AsyncExitStack) -> tuple[Any, Any, bytes | None]:
         producer = AIOKafkaProducer(acks="all", enable_idempotence=False, **self._options)
         never_create(producer.client)
         stack.push_async_callback(stop, producer)
         await producer.start()
         async with contextlib.AsyncExitStack() as for_now:
-            await self._learn_outcomes(await self._reader(topics.REMEDIATION_ACKS, for_now))
-        return await self._reader(topics.REMEDIATION_COMMANDS, stack), producer
+            reader = await self._reader(topics.REMEDIATION_ACKS, for_now)
+            await rewind(reader)
+            await self._learn_outcomes(reader)
+        reader = await self._reader(topics.REMEDIATION_COMMANDS, stack)
+        # Asked for before positions are, which are this topic's then or another's that gets noticed.
+        topic = await topic_id(reader._client, topics.REMEDIATION_COMMANDS)
+        await rewind(reader)
+        return reader, producer, topic
 
-    async def _work(self, consumer: Any, producer: Any) -> None:
-        last: dict[TopicPartition, Any] = {}
+    async def _work(self, consumer: Any, producer: Any, topic: bytes | None) -> None:
         tasks = [
             asyncio.ensure_future(part)
             for part in (
                 self._write(producer),
-                self._read(consumer, last),
-                watch(consumer, topics.REMEDIATION_COMMANDS, last),
+                self._read(consumer),
+                watch(consumer, topics.REMEDIATION_COMMANDS, topic),
             )
         ]
         try:
@@ -154,11 +160,10 @@ class KafkaLink:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, consumer: Any, last: dict[TopicPartition, Any]) -> None:
+    async def _read(self, consumer: Any) -> None:
         while True:
             message = await consumer.getone()
             self._commander.receive(message.value, (message.partition, message.offset, message.timestamp))
-            last[TopicPartition(message.topic, message.partition)] = message
 
     async def _write(self, producer: Any) -> None:
         """One at a time, so that the stages of a command arrive in order. Ends when closing and empty."""
@@ -197,7 +202,7 @@ class KafkaLink:
             self._commander.recall(ack)
 
     async def _reader(self, topic: str, stack: contextlib.AsyncExitStack) -> Any:
-        """A consumer of all partitions, put where the lookback begins. KafkaError without the topic."""
+        """A consumer of all partitions, at their beginnings. KafkaError without the topic."""
         consumer = AIOKafkaConsumer(
             group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
             fetch_max_wait_ms=_fetch_wait_ms(self._brokers), **self._options,
@@ -210,7 +215,6 @@ class KafkaLink:
         if not numbers:
             raise KafkaError(f"topic {topic} does not exist; `trainwarden topics apply` creates it")
         consumer.assign([TopicPartition(topic, number) for number in numbers])
-        await rewind(consumer)
         return consumer
 
 

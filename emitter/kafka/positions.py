@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Any, Final
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from emitter.kafka.topic_ids import topic_id
+
 LOOKBACK_S: Final = 3600.0
 """Commands sent while this process was starting, or the broker away, are still found."""
 
 WATCH_EVERY_S: Final = 2.0
+PATIENCE: Final = 5
+"""So often in a row no broker may answer for the topic before the connection is made anew."""
 
 
 async def rewind(consumer: Any) -> None:
@@ -30,31 +35,24 @@ async def behind(consumer: Any, ends: dict[TopicPartition, int]) -> bool:
     return any([await consumer.position(partition) < end for partition, end in ends.items()])
 
 
-async def watch(consumer: Any, topic: str, last: dict[TopicPartition, Any]) -> None:
-    """Raises when the topic is not the one that was read: a broker without a disk starts again at offset 0,
-    and would hide its first messages behind the old position."""
-    # A broker that is busy may answer once as if it knew of nothing.
-    doubts = 0
-    while True:
+async def watch(consumer: Any, topic: str, first: bytes | None) -> None:
+    """Raises KafkaError when the topic is not the one that was read, whose id was ``first``.
+
+    A broker without a disk starts again at offset 0, and would hide its first messages behind the old
+    position. Offsets and times do not tell: the new topic may have grown past the old one, and what the
+    embedded broker says of times is not exact. Brokers that give no ids tell whoever reads past an end.
+    """
+    silent = 0
+    while silent < PATIENCE:
         await asyncio.sleep(WATCH_EVERY_S)
-        partitions = consumer.assignment()
         await consumer._client.force_metadata_update()
-        if consumer.partitions_for_topic(topic) != {partition.partition for partition in partitions}:
+        numbers = {partition.partition for partition in consumer.assignment()}
+        if consumer.partitions_for_topic(topic) != numbers:
             raise KafkaError("the topic has other partitions than before")
-        # Asked for first: what is read in between is beyond ends that were asked for before it.
-        places = {partition: await consumer.position(partition) for partition in partitions}
-        ends = await consumer.end_offsets(partitions)
-        ahead = any(places[partition] > end for partition, end in ends.items())
-        replaced = ahead or (last and await _replaced(consumer, dict(last)))
-        doubts = doubts + 1 if replaced else 0
-        if doubts > 1:
+        now = None
+        with contextlib.suppress(KafkaError):
+            now = await topic_id(consumer._client, topic)
+        silent = silent + 1 if now is None and first is not None else 0
+        if None not in (now, first) and now != first:
             raise KafkaError("the topic was replaced")
-
-
-async def _replaced(consumer: Any, last: dict[TopicPartition, Any]) -> bool:
-    """Whether a message that was read is no longer where it was. Tansu rounds timestamps up by 1 ms."""
-    found = await consumer.offsets_for_times({partition: seen.timestamp for partition, seen in last.items()})
-    return any(
-        place is None or place.offset > seen.offset or not 0 <= place.timestamp - seen.timestamp <= 1
-        for place, seen in ((found.get(partition), seen) for partition, seen in last.items())
-    )
+    raise KafkaError("no broker answers for the topic")

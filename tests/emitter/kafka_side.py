@@ -8,10 +8,12 @@ import uuid
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from emitter.vocabulary import cloudevents, commands, topics
 from emitter.vocabulary.commands import Ack, Command
-from tests.fixtures import read_topic
+from stream import topics as stream_topics
+from tests.fixtures import read_topic, wait_for_async
 
 
 def command(run: str, action: str, **fields: Any) -> Command:
@@ -54,3 +56,19 @@ def acks_until(
         bootstrap, topics.REMEDIATION_ACKS, enough, lambda record: record.key == run.encode(), timeout
     )
     return [commands.decode_ack(record.value) for record in records]
+
+
+async def made_anew(bootstrap: str, topic: str) -> None:
+    """Delete one of our topics with what is in it, and make it again."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic])
+        await wait_for_async(lambda: _gone(admin, topic), 60, "the topic to go")
+    finally:
+        await admin.close()
+    (await stream_topics.apply(bootstrap)).check()
+
+
+async def _gone(admin: AIOKafkaAdminClient, topic: str) -> bool:
+    return topic not in await admin.list_topics()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -13,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from stream import topics
 from tests.emitter.receiver import Receiver
 
 SCRIPT = """
@@ -112,13 +110,12 @@ def trained(tmp_path: Path, receiver: Receiver, *, on: bool, **more: Any) -> dic
 
 
 @pytest.mark.slow
-def test_losses_are_the_same_to_the_bit(tmp_path: Path, receiver: Receiver, bare: str) -> None:
+def test_losses_are_the_same_to_the_bit(tmp_path: Path, receiver: Receiver, broker: str) -> None:
     """Same seed with and without the emitter, all its threads busy, commands on: every loss is identical, no
     process-wide state differs, and after shutdown the hooks are gone.
     """
-    asyncio.run(topics.apply(bare)).check()
     without = trained(tmp_path, receiver, on=False)
-    with_it = trained(tmp_path, receiver, on=True, commands=f"kafka://{bare}")
+    with_it = trained(tmp_path, receiver, on=True, commands=f"kafka://{broker}")
 
     assert len(receiver.records("train.step")) == 60
     assert len(receiver.records("train.resource")) > 1

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 import uuid
+from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 import emitter
 from emitter import _api
+from emitter.kafka import positions, topic_ids
 from emitter.vocabulary import topics
 from emitter.vocabulary.commands import Ack, Command
 from stream import topics as stream_topics
@@ -34,15 +36,15 @@ def _init(run: str, bootstrap: str, receiver: Receiver, **settings: Any) -> None
     )  # fmt: skip
 
 
-def _train_until(done: object) -> int:
-    """Call step() until the list is not empty; how many steps it took."""
+def _train_until(done: Sized, enough: int = 1) -> int:
+    """Call step() until the list has so many entries; how many steps it took."""
     steps = 0
 
     def step() -> bool:
         nonlocal steps
         emitter.step(steps, loss=1.0)
         steps += 1
-        return bool(done)
+        return len(done) >= enough
 
     wait_for(step, 60, "the command")
     return steps
@@ -248,6 +250,70 @@ def test_broker_that_restarts_is_found_again(
     finally:
         child.kill()
     assert [record for record in caplog.records if record.name.startswith("aiokafka")] == []
+
+
+@pytest.mark.slow
+def test_quiet_topic_is_not_taken_for_another(
+    broker: str, receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With commands of many runs in the topic, whose senders' clocks differ, and nothing new for a long time,
+    the link stays as it is."""
+    run, seen = uuid.uuid4().hex, list[Command]()
+    emitter.on("save")(seen.append)
+    asyncio.run(_send_with_clocks_apart(broker, run))
+    looks: list[bytes | None] = []
+    monkeypatch.setattr(positions, "WATCH_EVERY_S", 0.1)
+    monkeypatch.setattr(positions, "topic_id", _counted(topic_ids.topic_id, looks))
+    _init(run, broker, receiver)
+    _train_until(seen)
+    at_first = len(looks)
+    wait_for(lambda: len(looks) > at_first + 40, 60, "the topic to be looked at")
+
+    assert [record.getMessage() for record in caplog.records if record.name == "emitter"] == []
+    assert set(looks) == {looks[0]}
+    assert looks[0] not in (None, topic_ids.NO_ID)
+
+
+async def _send_with_clocks_apart(bootstrap: str, run: str) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=False)
+    await producer.start()
+    try:
+        for number in range(40):
+            one = kafka_side.command(run if number == 39 else uuid.uuid4().hex, "save")
+            when = int(time.time() * 1000) - 1000 * number
+            await producer.send_and_wait(
+                topics.REMEDIATION_COMMANDS, one.encode(), key=one.run.encode(), timestamp_ms=when
+            )
+    finally:
+        await producer.stop()
+
+
+def _counted(ask: Callable[..., Any], looks: list[bytes | None]) -> Callable[..., Any]:
+    async def asked(*about: Any) -> bytes | None:
+        looks.append(await ask(*about))
+        return looks[-1]
+
+    return asked
+
+
+@pytest.mark.slow
+def test_topic_made_anew_is_read_from_its_beginning(
+    bare: str, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A topic that was deleted and made again, and has grown past the old one meanwhile, is another topic."""
+    run, seen = uuid.uuid4().hex, list[Command]()
+    emitter.on("save")(seen.append)
+    asyncio.run(stream_topics.apply(bare)).check()
+    _init(run, bare, receiver)
+    kafka_side.send(bare, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "save"))
+    _train_until(seen)
+    seen.clear()
+    command = kafka_side.command(run, "save")
+    asyncio.run(kafka_side.made_anew(bare, topics.REMEDIATION_COMMANDS))
+    kafka_side.send(bare, topics.REMEDIATION_COMMANDS, command, kafka_side.command(run, "save", id="last"))
+    _train_until(seen, 2)
+
+    assert {one.id for one in seen} == {command.id, "last"}
 
 
 def test_missing_extra_is_named(
