@@ -80,7 +80,7 @@ class Sender:
             async with self._session.post(
                 self.hook.url, data=post.body, headers=headers, allow_redirects=False
             ) as response:
-                self._judge(response.status, response.headers, await response.content.read(_ANSWER_BYTES))
+                self._judge(response.status, response.headers, await _beginning(response))
         except asyncio.TimeoutError:
             raise LaterError(f"no answer within {self.hook.timeout_s:g} s") from None
         except (aiohttp.ClientSSLError, ssl.SSLError) as error:
@@ -124,6 +124,15 @@ def retry_after(text: str | None, now: Callable[[], float] = time.time) -> float
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now())
     except (ValueError, TypeError):
         return None
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _ANSWER_BYTES:
+            break
+    return bytes(body)
 
 
 def _reason(error: BaseException) -> str:
