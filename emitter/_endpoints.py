@@ -7,7 +7,7 @@ import os
 from typing import Final, NamedTuple
 
 from emitter._guard import logger
-from emitter._records import LOGS, TRACES
+from emitter._records import LOGS, METRICS, TRACES
 from emitter._settings import Settings
 from emitter.otlp import environment
 from emitter.vocabulary import stack
@@ -27,6 +27,12 @@ def find(settings: Settings) -> Endpoints | None:
     if settings.endpoint is not None:
         return _from_base(settings.endpoint)
     return _from_opentelemetry() or _from_stack()
+
+
+def for_metrics(settings: Settings, places: Endpoints) -> str:
+    """Where metrics go that others wrote: a place of their own in the variables, or beside the logs."""
+    own = None if settings.endpoint is not None else _place(METRICS)
+    return own or places.logs.removesuffix("/v1/logs") + _path(places.logs, METRICS)
 
 
 def is_loopback(host: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 # Severity numbers of the OpenTelemetry log data model.
 DEBUG, INFO, WARNING, ERROR, FATAL = 5, 9, 13, 17, 21
-LOGS, TRACES = "logs", "traces"
+LOGS, TRACES, METRICS = "logs", "traces", "metrics"
 SEVERITY_TEXT = {DEBUG: "DEBUG", INFO: "INFO", WARNING: "WARN", ERROR: "ERROR", FATAL: "FATAL"}
 
 
@@ -71,11 +71,11 @@ class Payload(NamedTuple):
     """One request as it goes over the wire, whoever carries it."""
 
     signal: str
-    """LOGS or TRACES"""
+    """LOGS or TRACES; METRICS where files of others are sent on."""
     body: bytes
-    """An ExportLogsServiceRequest or ExportTraceServiceRequest in protobuf, not compressed."""
+    """An Export...ServiceRequest of the signal in protobuf, not compressed."""
     records: int
-    """How many records or spans it holds."""
+    """How many records, spans or data points it holds."""
 
 
 class Exporter(Protocol):

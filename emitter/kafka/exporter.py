@@ -8,14 +8,14 @@ from typing import Final
 from aiokafka.errors import KafkaError
 
 from emitter._guard import guard, logger
-from emitter._records import LOGS, TRACES, Fate, Outcome, Payload
+from emitter._records import LOGS, METRICS, TRACES, Fate, Outcome, Payload
 from emitter.kafka.client import reason
 from emitter.kafka.settings import KafkaSettings
 from emitter.kafka.split import Refused, write_in_parts
 from emitter.kafka.writer import Message, Writer
 from emitter.vocabulary import topics
 
-TOPICS: Final = {LOGS: topics.OTLP_LOGS, TRACES: topics.OTLP_SPANS}
+TOPICS: Final = {LOGS: topics.OTLP_LOGS, TRACES: topics.OTLP_SPANS, METRICS: topics.OTLP_METRICS}
 CLOSE_S: Final = 1.0
 
 

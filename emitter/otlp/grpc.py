@@ -13,7 +13,7 @@ import grpc
 
 from emitter._endpoints import is_loopback
 from emitter._guard import guard
-from emitter._records import LOGS, TRACES, Fate, Outcome, Payload
+from emitter._records import LOGS, METRICS, TRACES, Fate, Outcome, Payload
 from emitter.otlp import environment
 from emitter.otlp.answer import partial_success
 from emitter.otlp.decode import fields_of
@@ -22,6 +22,7 @@ _SERVICE: Final = "/opentelemetry.proto.collector"
 METHODS: Final = {
     LOGS: f"{_SERVICE}.logs.v1.LogsService/Export",
     TRACES: f"{_SERVICE}.trace.v1.TraceService/Export",
+    METRICS: f"{_SERVICE}.metrics.v1.MetricsService/Export",
 }
 PORT: Final = 4317
 FILES: Final = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
@@ -53,12 +54,15 @@ class GrpcSettingError(ValueError):
 class GrpcExporter:
     """An Exporter. Headers, TLS and compression come from ``OTEL_EXPORTER_OTLP_*`` variables."""
 
-    def __init__(self, logs_url: str, spans_url: str, timeout_s: float) -> None:
+    def __init__(
+        self, logs_url: str, spans_url: str, timeout_s: float, metrics_url: str | None = None
+    ) -> None:
         self.target = _origin(logs_url)
         self._timeout_s = timeout_s
         self._channels: dict[tuple[object, ...], Any] = {}
-        self._calls = {LOGS: self._call(LOGS, logs_url), TRACES: self._call(TRACES, spans_url)}
-        self._metadata = {signal: tuple(environment.headers(signal).items()) for signal in METHODS}
+        places = {LOGS: logs_url, TRACES: spans_url, METRICS: metrics_url}
+        self._calls = {signal: self._call(signal, url) for signal, url in places.items() if url is not None}
+        self._metadata = {signal: tuple(environment.headers(signal).items()) for signal in self._calls}
 
     def send(self, payload: Payload) -> Outcome:
         """One unary call, within the timeout."""

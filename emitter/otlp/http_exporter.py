@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from emitter._guard import guard
-from emitter._records import LOGS, TRACES, Fate, Outcome, Payload
+from emitter._records import LOGS, METRICS, TRACES, Fate, Outcome, Payload
 from emitter.otlp import answer, connection, environment
 from emitter.otlp.connection import Route, Tls
 
@@ -27,11 +27,14 @@ _SMALL: Final = 65536
 class HttpExporter:
     """An Exporter. Headers, TLS and compression come from ``OTEL_EXPORTER_OTLP_*`` variables."""
 
-    def __init__(self, logs_url: str, spans_url: str, timeout_s: float | None) -> None:
+    def __init__(
+        self, logs_url: str, spans_url: str, timeout_s: float | None, metrics_url: str | None = None
+    ) -> None:
         self.target = _origin(logs_url)
         self._lanes = {
             signal: _Lane(signal, url, environment.timeout_s(signal) if timeout_s is None else timeout_s)
-            for signal, url in ((LOGS, logs_url), (TRACES, spans_url))
+            for signal, url in ((LOGS, logs_url), (TRACES, spans_url), (METRICS, metrics_url))
+            if url is not None
         }
 
     def send(self, payload: Payload) -> Outcome:

@@ -12,9 +12,10 @@ from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import msgspec
 
-from emitter._records import LOGS, TRACES, Payload
+from emitter._records import LOGS, METRICS, TRACES, Payload
 from stream.otlp import jsoncodec
 from stream.otlp.parse import OtlpError
+from stream.shipping.records import records_of, time_of
 
 Tell = Callable[[str], None]
 
@@ -24,7 +25,7 @@ MAX_LINE: Final = 64 * 1024**2
 _BEGINS: Final = 256
 _UNREADABLE: Final = (OSError, EOFError, zlib.error)
 _GZIP: Final = b"\x1f\x8b"
-_KINDS: Final = {b"resourceLogs": LOGS, b"resourceSpans": TRACES, b"resourceMetrics": "metrics"}
+_KINDS: Final = {b"resourceLogs": LOGS, b"resourceSpans": TRACES, b"resourceMetrics": METRICS}
 
 
 class Batch(NamedTuple):
@@ -105,8 +106,8 @@ class Source:
             if found is not None:
                 signal, message = found
                 bodies.append(message.SerializeToString())
-                time = time or _time_of(message)
-                records += _count(message)
+                time = time or time_of(signal, message)
+                records += sum(1 for _ in records_of(signal, message))
                 size += len(line)
         if not lines:
             return None
@@ -124,7 +125,9 @@ class Source:
                 return LOGS, jsoncodec.logs_from_json(line)
             if signal == TRACES:
                 return TRACES, jsoncodec.spans_from_json(line)
-            why = "metrics are not shipped" if signal else "expected a line of OTLP/JSON, got something else"
+            if signal == METRICS:
+                return METRICS, jsoncodec.metrics_from_json(line)
+            why = "expected a line of OTLP/JSON, got something else"
         except OtlpError as error:
             why = str(error)
         self.bad += 1
@@ -177,20 +180,3 @@ def _is_whole(line: bytes) -> bool:
         return isinstance(msgspec.json.decode(line), dict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-
-
-def _records_of(message: Any) -> Any:
-    groups = message.resource_logs if hasattr(message, "resource_logs") else message.resource_spans
-    for group in groups:
-        for scope in group.scope_logs if hasattr(group, "scope_logs") else group.scope_spans:
-            yield from scope.log_records if hasattr(scope, "log_records") else scope.spans
-
-
-def _count(message: Any) -> int:
-    return sum(1 for _ in _records_of(message))
-
-
-def _time_of(message: Any) -> int:
-    for record in _records_of(message):
-        return int(getattr(record, "time_unix_nano", 0) or getattr(record, "end_time_unix_nano", 0))
-    return 0

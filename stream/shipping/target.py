@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
-from emitter._endpoints import find
-from emitter._records import LOGS, Fate, Outcome, Payload
+from emitter._endpoints import find, for_metrics
+from emitter._records import Fate, Outcome, Payload
 from emitter._settings import SettingError, resolve
-from stream.gateway.split import emitter_of
+from stream.gateway.signals import SIGNALS
+from stream.gateway.split import messages_of
 from stream.otlp import parse
 from stream.shipping.errors import ShippingError
 
-TIMEOUT_S = 30.0
+TIMEOUT_S: Final = 30.0
+_SIGNALS: Final = {signal.path.removeprefix("/v1/"): signal for signal in SIGNALS}
 
 
 class Target(Protocol):
@@ -32,7 +34,8 @@ class Target(Protocol):
 def target_of(endpoint: str | None) -> Target:
     """The target of an endpoint, or of the variables and the local stack. Raises ShippingError."""
     try:
-        places = find(resolve({"endpoint": endpoint}))
+        settings = resolve({"endpoint": endpoint})
+        places = find(settings)
     except SettingError as error:
         raise ShippingError(
             str(error).replace("init: expected `endpoint`", "--endpoint: expected it")
@@ -42,18 +45,27 @@ def target_of(endpoint: str | None) -> Target:
             "no endpoint is known: give --endpoint, set TRAINWARDEN_ENDPOINT, or start a stack with "
             "`trainwarden up`"
         )
-    scheme = places.logs.partition("://")[0].removesuffix("s")
+    metrics = for_metrics(settings, places)
+    scheme = _protocol(places.logs)
+    if {_protocol(places.spans), _protocol(metrics)} != {scheme}:
+        raise ShippingError(
+            "OTEL_EXPORTER_OTLP_..._PROTOCOL: expected the same for all signals to be shipped"
+        )
     if scheme == "kafka":
         return _Kafka(places.logs)
     if scheme == "http":
         from emitter.otlp.http_exporter import HttpExporter
 
-        return _Named(HttpExporter(places.logs, places.spans, TIMEOUT_S))
+        return _Named(HttpExporter(places.logs, places.spans, TIMEOUT_S, metrics))
     if scheme == "grpc":
         from emitter.otlp.grpc import GrpcExporter
 
-        return _Named(GrpcExporter(places.logs, places.spans, TIMEOUT_S))
+        return _Named(GrpcExporter(places.logs, places.spans, TIMEOUT_S, metrics))
     raise ShippingError(f"--endpoint: expected http(s)://, grpc(s):// or kafka://, got {places.logs}")
+
+
+def _protocol(url: str) -> str:
+    return url.partition("://")[0].removesuffix("s")
 
 
 class _Named:
@@ -85,6 +97,7 @@ class _Kafka:
         self._limit, self._writer = settings.max_message_bytes, Writer(settings, create_topics=False)
 
     def send(self, payload: Payload) -> Outcome:
+        """Cut as the gateway cuts: a metric too large for one message by its points."""
         from aiokafka.errors import KafkaError
 
         from emitter.kafka.client import reason
@@ -92,24 +105,19 @@ class _Kafka:
         from emitter.kafka.split import write_in_parts
         from emitter.kafka.writer import Message
 
-        end, key = time.monotonic() + TIMEOUT_S, _key(payload)
+        end, signal = time.monotonic() + TIMEOUT_S, _SIGNALS[payload.signal]
+        request = parse.parse(signal.request, payload.body)
+        messages = messages_of(signal, request, payload.body, self._limit)
 
         def write(body: bytes) -> None:
             left = max(0.001, end - time.monotonic())
-            self._writer.write(TOPICS[payload.signal], [Message(key, body)], left)
+            self._writer.write(TOPICS[payload.signal], [Message(messages.key, body)], left)
 
         try:
-            refused = write_in_parts(payload.body, self._limit, write).records
+            refused = sum(write_in_parts(body, self._limit, write).records for body in messages.values)
         except (KafkaError, OSError) as error:
             return Outcome(Fate.RETRY, reason(error))
-        return Outcome(Fate.SENT, refused=refused)
+        return Outcome(Fate.SENT, messages.reason, refused=refused + messages.rejected)
 
     def close(self) -> None:
         self._writer.close(1.0)
-
-
-def _key(payload: Payload) -> bytes | None:
-    """The emitter id all records share."""
-    if payload.signal == LOGS:
-        return emitter_of(parse.parse_logs(payload.body).resource_logs)
-    return emitter_of(parse.parse_spans(payload.body).resource_spans)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from typer.testing import CliRunner, Result
 
 import emitter
@@ -19,8 +21,10 @@ from emitter.vocabulary import topics
 from stream.cli import app
 from stream.shipping.errors import ShippingError
 from stream.shipping.shipment import Shipment
+from stream.shipping.target import target_of
+from tests.emitter.grpc_side import Collector, serve
 from tests.emitter.receiver import Receiver, attributes
-from tests.fixtures import read_topic, wait_for
+from tests.fixtures import free_port, read_topic, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -180,7 +184,7 @@ def test_a_last_line_without_its_newline_is_whole(tmp_path: Path, receiver: Rece
     [
         (b"hello\n", "expected a line of OTLP/JSON, got something else"),
         (b'{"resourceLogs": 5}\n', "resourceLogs: expected an array, got 5"),
-        (b'{"resourceMetrics": []}\n', "metrics are not shipped"),
+        (b'{"resourceMetrics": 5}\n', "resourceMetrics: expected an array, got 5"),
     ],
 )
 def test_a_bad_line_costs_itself(tmp_path: Path, receiver: Receiver, line: bytes, message: str) -> None:
@@ -415,6 +419,110 @@ def test_mistakes_are_one_sentence(
 
     assert isinstance(result.exception, ShippingError)
     assert message in str(result.exception)
+
+
+def _metrics(*values: int) -> bytes:
+    """A line as a Collector's file exporter writes it: a gauge and a histogram."""
+    points = [{"timeUnixNano": str(10 + value), "asInt": str(value)} for value in values]
+    buckets = {
+        "timeUnixNano": "9",
+        "count": "3",
+        "sum": 1.5,
+        "bucketCounts": ["1", "2"],
+        "explicitBounds": [1],
+    }
+    metrics = [
+        {"name": "gpu.power", "unit": "W", "gauge": {"dataPoints": points}},
+        {"name": "wait", "histogram": {"aggregationTemporality": 2, "dataPoints": [buckets]}},
+    ]
+    resource = {"attributes": [{"key": "host.name", "value": {"stringValue": "node-1"}}]}
+    group = {"resource": resource, "scopeMetrics": [{"metrics": metrics}]}
+    return json.dumps({"resourceMetrics": [group]}).encode() + b"\n"
+
+
+def _points(request: ExportMetricsServiceRequest) -> list[float]:
+    """The gauge's values; the histogram counts as its sum."""
+    found: list[float] = []
+    for group in request.resource_metrics:
+        for scope in group.scope_metrics:
+            for metric in scope.metrics:
+                found += [point.as_int for point in metric.gauge.data_points]
+                found += [point.sum for point in metric.histogram.data_points]
+    return found
+
+
+@pytest.mark.parametrize("variable", [False, True], ids=["beside the logs", "a place of their own"])
+def test_metrics_of_a_collector_are_shipped(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, variable: bool
+) -> None:
+    """Files of metrics go on too, data points counted, to their own endpoint where there is one."""
+    folder = tmp_path / "out"
+    train(folder)
+    (folder / "metrics.jsonl").write_bytes(_metrics(1, 2) + _metrics(3))
+    arguments = ["--endpoint", receiver.url]
+    if variable:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", f"{receiver.url}/elsewhere")
+        arguments = []
+
+    result = ship(folder, *arguments)
+
+    assert result.exit_code == 0, result.output
+    assert steps_of(receiver) == [0, 1, 2, 3, 4]
+    (path,) = {path for path in receiver.others if path != "/v1/traces"}
+    assert path == ("/elsewhere" if variable else "/v1/metrics")
+    (body,) = receiver.others[path]
+    assert _points(ExportMetricsServiceRequest.FromString(body)) == [1, 2, 1.5, 3, 1.5]
+    assert f"shipped {len(receiver.records()) + 1 + 5} records of 3 files" in result.output
+    assert "shipped 0 records" in ship(folder, *arguments).output
+
+
+def test_one_protocol_for_all_signals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables that send metrics another way than logs are refused, not half followed."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "grpc")
+
+    with pytest.raises(ShippingError, match="PROTOCOL: expected the same for all signals"):
+        target_of(None)
+
+
+def test_metrics_over_grpc(tmp_path: Path) -> None:
+    """To the metrics service of OTLP/gRPC."""
+    (tmp_path / "metrics.jsonl").write_bytes(_metrics(1, 2))
+    collector, port = Collector(), free_port()
+    server = serve(collector, port)
+    try:
+        result = ship(tmp_path, "--endpoint", f"grpc://127.0.0.1:{port}")
+    finally:
+        server.stop(None).wait()
+
+    assert result.exit_code == 0, result.output
+    assert [_points(request) for request in collector.metrics] == [[1, 2, 1.5]]
+
+
+@pytest.mark.slow
+def test_metrics_to_kafka(tmp_path: Path, broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the Collector's topic of metrics, in parts where a metric is larger than a message may be."""
+    name = f"node-{uuid.uuid4().hex}"
+    lines = _metrics(*range(40)) + _metrics(*range(40, 80))
+    (tmp_path / "metrics.jsonl").write_bytes(lines.replace(b"node-1", name.encode()))
+    monkeypatch.setenv("TRAINWARDEN_KAFKA_MAX_MESSAGE_BYTES", "500")
+
+    result = ship(tmp_path, "--endpoint", f"kafka://{broker}")
+
+    assert result.exit_code == 0, result.output
+    assert "shipped 82 records of 1 files" in result.output
+
+    def ours(record: Any) -> bool:
+        return name.encode() in record.value
+
+    records = read_topic(broker, topics.OTLP_METRICS, lambda found: _all_points(found) >= 82, ours)
+    assert len(records) > 1
+    assert _all_points(records) == 82
+
+
+def _all_points(records: list[Any]) -> int:
+    return sum(len(_points(ExportMetricsServiceRequest.FromString(one.value))) for one in records)
 
 
 @pytest.mark.slow

@@ -11,27 +11,36 @@ from typing import Any
 
 import grpc
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2, logs_service_pb2_grpc
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2, metrics_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 
-class Collector(logs_service_pb2_grpc.LogsServiceServicer, trace_service_pb2_grpc.TraceServiceServicer):
-    """Both services; ``answer`` may abort a call, ``rejected`` makes the success a partial one."""
+class Collector(
+    logs_service_pb2_grpc.LogsServiceServicer,
+    trace_service_pb2_grpc.TraceServiceServicer,
+    metrics_service_pb2_grpc.MetricsServiceServicer,
+):
+    """The three services; ``answer`` may abort a call, ``rejected`` makes the success a partial one."""
 
     def __init__(self) -> None:
         self.logs: list[logs_service_pb2.ExportLogsServiceRequest] = []
         self.spans: list[trace_service_pb2.ExportTraceServiceRequest] = []
+        self.metrics: list[metrics_service_pb2.ExportMetricsServiceRequest] = []
         self.metadata: dict[str, str] = {}
         self.answer: Callable[[Any], None] = lambda context: None
         self.rejected = 0
 
     def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - gRPC's name
-        """One request of either service."""
+        """One request of any service."""
         self.metadata = dict(context.invocation_metadata())
         self.answer(context)
         if isinstance(request, logs_service_pb2.ExportLogsServiceRequest):
             self.logs.append(request)
             logs = logs_service_pb2.ExportLogsPartialSuccess(rejected_log_records=self.rejected)
             return logs_service_pb2.ExportLogsServiceResponse(partial_success=logs if self.rejected else None)
+        if isinstance(request, metrics_service_pb2.ExportMetricsServiceRequest):
+            self.metrics.append(request)
+            return metrics_service_pb2.ExportMetricsServiceResponse()
         self.spans.append(request)
         spans = trace_service_pb2.ExportTracePartialSuccess(rejected_spans=self.rejected)
         return trace_service_pb2.ExportTraceServiceResponse(partial_success=spans if self.rejected else None)
@@ -53,6 +62,7 @@ def serve(collector: Collector, port: int, credentials: Any = None) -> Any:
     server = grpc.server(ThreadPoolExecutor(2))
     logs_service_pb2_grpc.add_LogsServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
+    metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
     place = f"127.0.0.1:{port}"
     if credentials is None:
         server.add_insecure_port(place)

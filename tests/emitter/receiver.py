@@ -24,6 +24,8 @@ class Receiver:
         self.free = threading.Event()
         if not hang:
             self.free.set()
+        self.others: dict[str, list[bytes]] = {}
+        """Bodies by path, of all requests that are not of logs."""
         self._logs: list[ExportLogsServiceRequest] = []
         self._spans: list[ExportTraceServiceRequest] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
@@ -76,7 +78,9 @@ class Receiver:
     def _take(self, path: str, body: bytes) -> None:
         if path == "/v1/logs":
             self._logs.append(ExportLogsServiceRequest.FromString(body))
-        elif path == "/v1/traces":
+            return
+        self.others.setdefault(path, []).append(body)
+        if path == "/v1/traces":
             self._spans.append(ExportTraceServiceRequest.FromString(body))
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
