@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from stream.cli import admin, diagnose, explain, local, parts, rules, ship
+from stream.cli import admin, diagnose, explain, local, parts, rules, run, ship
 from stream.cli.options import ERROR
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ def _logging(
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
-for part in (local, parts, diagnose, explain, ship):
+for part in (local, parts, diagnose, explain, run, ship):
     part.register(app)
 app.add_typer(admin.topics, name="topics")
 app.add_typer(admin.database, name="db")

@@ -13,8 +13,8 @@ from emitter import _api
 from emitter._settings import Settings
 
 NAMES = [
-    "Command", "Restart", "SettingError", "Stop", "checkpoint", "eval", "event", "init", "log", "lr_scale", "on",
-    "phase", "resume_path", "shutdown", "step", "tune", "watch",
+    "Command", "Restart", "SettingError", "Stop", "checkpoint", "eval", "event", "init", "log", "lr_scale",
+    "on", "phase", "resume_path", "shutdown", "step", "tune", "watch",
 ]  # fmt: skip
 
 PROBE = """

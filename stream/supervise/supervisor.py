@@ -1,0 +1,332 @@
+"""The loop: start, watch, judge the end, start again or give up."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from emitter._settings import Settings, resolve
+from emitter._surroundings import node_name
+from emitter.signing import TrustedKeys, trusted_keys_path
+from emitter.vocabulary import commands, events
+from emitter.vocabulary.commands import Command
+from emitter.vocabulary.supervision import Pulse
+from stream.supervise import ending, launch, pulses
+from stream.supervise.attempt import DUMPED, ENDED, RELAYED, STOPS, Attempt
+from stream.supervise.checkpoints import Book
+from stream.supervise.ending import Ending, classify
+from stream.supervise.launch import Plan
+from stream.supervise.listening import Link, link
+from stream.supervise.memory import Killer
+from stream.supervise.options import Options
+from stream.supervise.orders import Orders
+from stream.supervise.output import Stream
+from stream.supervise.process import Trainer
+from stream.supervise.restarts import Again, GiveUp, Restarts
+from stream.supervise.telling import Teller, tell
+
+LOOK_S: Final = 0.25
+SIGNAL, ORDER = "signal", "order"
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+
+class Supervisor:
+    """Supervises one run on this node; ``run`` gives the exit code. Main thread only: it takes signals."""
+
+    def __init__(self, options: Options, environ: Mapping[str, str] | None = None) -> None:
+        self._options = options
+        self._environ = dict(os.environ if environ is None else environ)
+        self._settings: Settings = resolve({}, self._environ)
+        self._me = launch.identity(self._settings, options.command, self._environ)
+        self._news: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._book, self._killer = Book(), Killer()
+        self._restarts = Restarts(options.terms)
+        self._plan = Plan(self._settings.attempt_base)
+        self._several = options.several_nodes
+        self._stopped = False
+        self._orders = Orders(
+            self._me, node_name(), TrustedKeys(trusted_keys_path()), self._allowed, self._ask
+        )
+        self._now: Attempt | None = None
+        self._streams: list[Stream] = []
+
+    def run(self) -> int:
+        """Until the run is over, or we give up, or we are told to end."""
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        with self._state() as state, self._signals(), self._listening():
+            while True:
+                over, attempt, teller = self._one(state)
+                code = self._after(over, attempt, teller)
+                teller.close()
+                if code is not None:
+                    return code
+
+    # One attempt
+
+    def _one(self, state: Path) -> tuple[Ending, Attempt, Teller]:
+        folder = launch.folder_for(state)
+        self._book.add(folder)
+        self._orders.identity = self._me
+        teller = Teller(self._settings, self._me, self._options.lines_per_s)
+        self._killer.begin()
+        self._streams = [
+            Stream(name, number, teller.heard) for name, number in (("stdout", 1), ("stderr", 2))
+        ]
+        attempt = Attempt(self._options, folder, teller, self._orders, self._killer, self._post, self._alone)
+        self._now = attempt
+        teller.note(
+            events.LAUNCHED,
+            {
+                events.SUPERVISOR_COMMAND: launch.shown(self._options.command),
+                events.SUPERVISOR_RESUME: self._plan.resume,
+            },
+        )
+        attempt.trainer = Trainer(
+            self._options.command,
+            launch.environment(self._environ, self._plan, self._me.run, folder, share_id=self._share_id()),
+            self._streams,
+            lambda status, left: self._post(ENDED, (status, left)),
+        )
+        status, left = self._until_it_ends(attempt)
+        over = classify(attempt.seen(status))
+        if attempt.executed is not None:
+            over = _as_commanded(attempt.executed, over)
+        if left:
+            tell(f"{left} processes that the trainer had left behind were ended")
+        said = over.attributes()
+        teller.note(events.EXITED, said)
+        teller.last_words(attempt.known, over, attempt.trainer.pid)
+        return over, attempt, teller
+
+    def _until_it_ends(self, attempt: Attempt) -> tuple[int | None, int]:
+        while True:
+            kind, fact = self._next(LOOK_S)
+            if kind == ENDED:
+                status: tuple[int | None, int] = fact
+                return status
+            if kind == SIGNAL and fact == signal.SIGWINCH:
+                for stream in self._streams:
+                    stream.resize()
+            elif kind == SIGNAL:
+                self._stopped = self._stopped or fact in STOPS
+                attempt.relay(fact)
+            elif kind == ORDER:
+                attempt.order(fact)
+            elif kind == DUMPED:
+                attempt.dumped(fact)
+            attempt.look()
+            self._rolled_back_inside(attempt)
+
+    def _next(self, timeout_s: float) -> tuple[str, Any]:
+        try:
+            return self._news.get(timeout=timeout_s)
+        except queue.Empty:
+            return "", None
+
+    def _post(self, kind: str, fact: Any) -> None:
+        self._news.put((kind, fact))
+
+    def _ask(self, command: Command) -> None:
+        self._post(ORDER, command)
+
+    def _rolled_back_inside(self, attempt: Attempt) -> None:
+        """The trainer went back by itself: what it saved between is no way back any more."""
+        for one in list(attempt.pending):
+            ended = {pulse.commands.get(one.command.id) for pulse in attempt.known}
+            if one.command.action == "rollback" and commands.SUCCEEDED in ended:
+                self._undo(one.command.args)
+
+    # What follows
+
+    def _after(self, over: Ending, attempt: Attempt, teller: Teller) -> int | None:
+        """The exit code, or None for another attempt; the plan is made."""
+        asked = self._asked(attempt)
+        cause = ending.STOPPED if self._stopped and over.cause != ending.FINISHED else over.cause
+        if cause in (ending.FINISHED, ending.PREEMPTED, ending.STOPPED) and asked is None:
+            return over.code
+        lived_s = time.monotonic() - attempt.began_s
+        verdict: Again | GiveUp | None
+        if over.cause != ending.RESTART and not self._alone(attempt.known):
+            waited = self._wait_for_all(over, teller)
+            if waited is None:
+                return over.code
+            asked, verdict = waited, None
+        else:
+            verdict = self._restarts.after(
+                over.cause, lived_s, pulses.furthest(attempt.known), time.monotonic()
+            )
+        if isinstance(verdict, GiveUp):
+            teller.say(events.GAVE_UP, f"{verdict.reason}; the last one: {over.reason}", bad=True)
+            return over.code
+        self._prepare(attempt, asked)
+        return self._pause(over, verdict or Again(0.0), teller)
+
+    def _pause(self, over: Ending, verdict: Again, teller: Teller) -> int | None:
+        resume = self._plan.resume
+        where = f"going on from {resume}" if resume else "from the beginning"
+        about = {events.SUPERVISOR_DELAY: round(verdict.delay_s, 3), events.SUPERVISOR_RESUME: resume}
+        teller.say(
+            events.RESTARTING,
+            f"{over.cause}: {over.reason}; attempt {self._me.attempt} in {verdict.delay_s:.1f} s, {where}",
+            about,
+        )
+        until = time.monotonic() + verdict.delay_s
+        while (left := until - time.monotonic()) > 0:
+            kind, fact = self._next(left)
+            if kind == SIGNAL and fact in STOPS:
+                return over.code
+        return None
+
+    def _prepare(self, attempt: Attempt, asked: dict[str, Any] | None) -> None:
+        """Number, resume path and scale of the next attempt."""
+        highest = max((pulse.attempt for pulse in attempt.known), default=self._me.attempt)
+        first = attempt.first_attempt if attempt.first_attempt is not None else highest
+        more = max(0, highest - first) + 1
+        self._me = replace(self._me, attempt=self._me.attempt + more)
+        scale = self._plan.lr_scale
+        if asked is not None and asked.get("lr_scale"):
+            scale = (1.0 if scale is None else scale) * float(asked["lr_scale"])
+        resume = self._resume(asked or {})
+        self._plan = Plan(self._plan.base + more, resume, scale)
+
+    def _resume(self, asked: dict[str, Any]) -> str | None:
+        path = self._book.named(asked)
+        wanted = asked.get("checkpoint")
+        if isinstance(wanted, dict) and path != wanted.get("path"):
+            tell(f"the checkpoint {wanted.get('path')} that was asked for is not there")
+        if asked.get("checkpoint") or asked.get("before_step") is not None:
+            self._undo(asked, path)
+        return path
+
+    def _undo(self, asked: dict[str, Any], path: str | None = None) -> None:
+        wanted = asked.get("checkpoint")
+        step = wanted.get("step") if isinstance(wanted, dict) else None
+        step = step if type(step) is int else self._book.step_of(path)
+        if step is not None:
+            self._book.undo(time.time(), step)
+
+    def _asked(self, attempt: Attempt) -> dict[str, Any] | None:
+        """The arguments of the command that ended the attempt, and the word that we did it if we did."""
+        if attempt.executed is not None and attempt.executed.action != "stop":
+            self._orders.finish(attempt.executed, commands.SUCCEEDED, None, {"exit": "relaunched"})
+            return attempt.executed.args
+        if attempt.executed is not None:
+            self._orders.finish(attempt.executed, commands.SUCCEEDED, None, {"exit": "stopped"})
+            return None
+        for pulse in attempt.known:
+            if pulse.ended is not None and pulse.asked:
+                return dict(pulse.asked.get("args") or {})
+        return None
+
+    def _wait_for_all(self, over: Ending, teller: Teller) -> dict[str, Any] | None:
+        """On several nodes nobody starts alone: a command starts all. Its arguments; None to end."""
+        teller.say(
+            events.WAITING,
+            f"{over.cause}: {over.reason}; this node waits for a restart of the whole run",
+            bad=True,
+        )
+        until = time.monotonic() + self._options.wait_s
+        while (left := until - time.monotonic()) > 0:
+            kind, fact = self._next(left)
+            if kind == SIGNAL and fact in STOPS:
+                return None
+            if kind == ORDER and fact.action == "stop":
+                self._orders.finish(fact, commands.SUCCEEDED)
+                return None
+            if kind == ORDER and fact.action in ("restart", "rollback") and not self._orders.late(fact):
+                self._orders.running(fact)
+                self._orders.finish(fact, commands.SUCCEEDED, None, {"exit": "relaunched"})
+                return dict(fact.args)
+        teller.say(events.GAVE_UP, f"no restart came within {self._options.wait_s:g} s", bad=True)
+        return None
+
+    # Surroundings
+
+    def _alone(self, known: list[Pulse]) -> bool:
+        """Whether what we start is the whole run."""
+        if self._several is not None:
+            return not self._several
+        if launch.starts_all_nodes(self._options.command):
+            return True
+        return not (launch.several_nodes(self._options.command) or pulses.on_several_nodes(known))
+
+    def _share_id(self) -> bool:
+        """An id that was made up here would differ from that of the other nodes."""
+        given = self._settings.run_id or self._environ.get("SLURM_JOB_ID")
+        return bool(given) or self._alone([])
+
+    def _allowed(self) -> list[str] | None:
+        """The narrowest of our own list and those of the ranks."""
+        lists = [
+            set(pulse.allow) for pulse in (self._now.known if self._now else []) if pulse.allow is not None
+        ]
+        if self._settings.allow is not None:
+            lists.append(set(self._settings.allow))
+        return sorted(set.intersection(*lists)) if lists else None
+
+    @contextmanager
+    def _state(self) -> Iterator[Path]:
+        if self._options.state is not None:
+            self._options.state.mkdir(parents=True, exist_ok=True)
+            for old in sorted(self._options.state.glob("pulse-*")):
+                self._book.add(old)
+            newest = self._book.newest()
+            self._plan = replace(self._plan, resume=newest.path if newest else None)
+            yield self._options.state
+            return
+        shared = Path("/dev/shm")
+        base = shared if shared.is_dir() and os.access(shared, os.W_OK) else None
+        place = Path(tempfile.mkdtemp(prefix="trainwarden-run-", dir=base))
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def take(number: int, frame: FrameType | None) -> None:
+            self._post(SIGNAL, signal.Signals(number))
+
+        before = {
+            number: signal.signal(number, take)
+            for number in (*RELAYED, signal.SIGWINCH)
+            if signal.getsignal(number) != signal.SIG_IGN  # nohup stays nohup
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        made: Link | None = link(self._settings, self._orders)
+        if made is None:
+            yield
+            return
+        made.start()
+        try:
+            yield
+        finally:
+            made.close(self._settings.shutdown_s)
+
+
+def _as_commanded(command: Command, over: Ending) -> Ending:
+    """We ended it because somebody wanted it."""
+    cause = ending.STOPPED if command.action == "stop" else ending.RESTART
+    return replace(
+        over, cause=cause, reason=f"{command.action} was commanded, and the trainer did not answer"
+    )
