@@ -22,9 +22,7 @@ SUMMARY: Final = "held_back"
 """How many notices a hook did not get, and of what kind: made by ourselves, never read from a topic."""
 TEST: Final = "test"
 
-_INCIDENT: Final = "io.trainwarden.incident.v1"
-_OPEN_STATES: Final = frozenset({"open", "opened"})
-_CLOSED_STATES: Final = frozenset({"closed", "resolved", "ended"})
+_TRIPPED: Final = "breaker_tripped"
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def with_held_back(notice: Notice, count: int) -> Notice:
 
 def read(payload: bytes) -> Notice | None:
     """The notice in a record of ``remediation.intents``; None where there is nothing to tell."""
-    for kind, make in ((cloudevents.INTENT, _of_decision), (_INCIDENT, _of_incident)):
+    for kind, make in ((cloudevents.INTENT, _of_decision), (cloudevents.INCIDENT, _of_incident)):
         if kind.encode() in payload:
             try:
                 return make(cloudevents.decode(payload, kind))
@@ -113,9 +111,10 @@ def _of_decision(data: dict[str, Any]) -> Notice | None:
 
 
 def _event_of(decision: str) -> str | None:
-    if decision.startswith("breaker"):
-        return BREAKER if decision != "breaker_reset" else None
-    return decision if decision in EVENTS else None
+    if decision == _TRIPPED:
+        return BREAKER
+    # Both ends of an incident are told from its own records, which know what it cost.
+    return decision if decision in (NOTIFIED, HELD, FAILED) else None
 
 
 def _summary(event: str, data: dict[str, Any], command: dict[str, Any]) -> str:
@@ -128,16 +127,14 @@ def _summary(event: str, data: dict[str, Any], command: dict[str, Any]) -> str:
 
 
 def _of_incident(data: dict[str, Any]) -> Notice | None:
-    state = str(data["state"])
-    event = OPENED if state in _OPEN_STATES else CLOSED if state in _CLOSED_STATES else None
+    event = CLOSED if data.get("ended") else OPENED if data.get("seq") == 1 else None
     if event is None:
         return None
-    cause = data.get("cause") or {}
-    cause = cause if isinstance(cause, dict) else {"summary": str(cause)}
+    cause = data["cause"]
     return Notice(
         id=f"{data['id']}/{event}",
         event=event,
-        time=str(data.get("time") or data.get("ended") or data.get("began") or ""),
+        time=str(data["time"]),
         summary=": ".join(
             filter(None, (cause.get("summary"), data.get("outcome") if event == CLOSED else None))
         ),
