@@ -68,14 +68,20 @@ class DataDir:
             pause(_POLL_S)
         (self.path / discovery.STACK_FILE).unlink(missing_ok=True)
 
-    def announce(self, endpoints: Mapping[str, str | None], pids: Mapping[str, int]) -> None:
-        """Write ``stack.json``: the stack is ready."""
+    def announce(
+        self,
+        endpoints: Mapping[str, str | None],
+        pids: Mapping[str, int],
+        keys: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write ``stack.json``: the stack is ready. ``keys`` are files of keys by their names there."""
         text = json.dumps(
             {
                 "ready": True,
                 "endpoints": {name: endpoints.get(name) for name in discovery.ENDPOINTS},
                 "pids": {"up": os.getpid(), **pids},
                 "versions": versions(),
+                **(keys or {}),
             },
             indent=2,
         )

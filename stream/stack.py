@@ -14,6 +14,7 @@ from typing import Final
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from emitter.signing import places
 from emitter.vocabulary import stack as discovery
 from stream import lag, topics
 from stream import ports as port_choice
@@ -22,6 +23,7 @@ from stream.children import Child, Children
 from stream.datadir import DataDir
 from stream.history import HistoryError
 from stream.history.migrate import migrate
+from stream.keys import KeyFileError, embedded
 from stream.parts import BROKER, CLICKHOUSE, GATEWAY, HISTORY, LOOP, ORDER, VIEWER, Part, Plan
 
 READY_S: Final = 90.0
@@ -79,6 +81,7 @@ class Stack:
         self._ports, self._mode, self._rules, self._notify = ports, mode, rules, notify
         self._external = {BROKER: kafka, CLICKHOUSE: clickhouse}
         self._changed = changed
+        self._keys: dict[str, str] = {}
         self._parts: dict[str, Part] = {}
         self._began: dict[str, float] = {}
 
@@ -100,10 +103,12 @@ class Stack:
         self.data.acquire()
         self.data.wait_for_predecessor()
         try:
+            self._keys = embedded.ensure(self.data.path)
             self._start_parts(self._plan())
-        except (BrokerError, topics.TopicsError, HistoryError, ClickHouseError) as error:
+        except (BrokerError, topics.TopicsError, HistoryError, ClickHouseError, KeyFileError) as error:
             raise StackError(str(error)) from error
-        self.data.announce(self.endpoints, {child.name: child.pid for child in self.children.running})
+        pids = {child.name: child.pid for child in self.children.running}
+        self.data.announce(self.endpoints, pids, embedded.by_name(self._keys))
 
     def check(self) -> None:
         """Raise StackError if a part ended by itself."""
@@ -129,6 +134,7 @@ class Stack:
             discovery.ENV_KAFKA: self.kafka,
             discovery.ENV_CLICKHOUSE: self.clickhouse,
             discovery.ENV_DATA_DIR: str(self.data.path),
+            places.ENV_TRUSTED_KEYS: self._keys[places.ENV_TRUSTED_KEYS],
         }
 
     def _plan(self) -> Plan:
@@ -172,9 +178,8 @@ class Stack:
     def _launch(self, parts: list[Part]) -> None:
         for part in parts:
             # Not the user's directory: a file of theirs must not shadow a module of ours.
-            child = self.children.start(
-                part.name, part.argv, env=part.env or _environment(), cwd=self.data.path
-            )
+            env = part.env or {**_environment(), **self._keys}
+            child = self.children.start(part.name, part.argv, env=env, cwd=self.data.path)
             self._parts[part.name], self._began[part.name] = part, time.monotonic()
             self.parts[part.name].pid = child.pid
             self._set(part.name, STARTING)

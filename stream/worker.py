@@ -6,6 +6,7 @@ ClickHouse never delays a diagnosis.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,10 +17,12 @@ from stream.diagnose import agent as diagnose
 from stream.faustkit.consume import Host
 from stream.faustkit.runner import Job, run_job
 from stream.ingest import agent as ingest
+from stream.keys import NoKeyError, Signer
 from stream.notify import agent as notify
 from stream.notify import config as hooks
 from stream.notify.config import Hook
 from stream.remediate import agent as remediate
+from stream.remediate.decisions import Sign
 from stream.rulebook import agent as rulebook
 from stream.rulebook import inforce
 from stream.rulebook.bundle import Bundle
@@ -28,6 +31,8 @@ from stream.sink import agent as sink
 
 LOOP_ID: Final = "trainwarden-loop"
 HISTORY_ID: Final = "trainwarden-history"
+
+log = logging.getLogger(__name__)
 
 AppName = Literal["loop", "history"]
 Mode = Literal["act", "approve", "shadow"]
@@ -72,6 +77,7 @@ class _Loop:
     def __init__(self, kafka: str, shelf: Shelf, mode: Mode, hooks: Sequence[Hook]) -> None:
         self._kafka, self._shelf, self._mode, self._hooks = kafka, shelf, mode, hooks
         self._in_force: Bundle | None = None
+        self._sign = _signing(mode)
 
     async def prepare(self, host: Host) -> None:
         self._in_force = await inforce.read(self._kafka)
@@ -81,9 +87,21 @@ class _Loop:
         rules = self._shelf.first(self._in_force)
         ingest.attach(app, host)
         diagnose.attach(app, host, rules)
-        remediate.attach(app, host, rules, self._mode)
+        remediate.attach(app, host, rules, self._mode, self._sign)
         rulebook.attach(app, host, self._shelf)
         notify.attach(app, self._kafka, self._hooks)
+
+
+def _signing(mode: Mode) -> Sign | None:
+    """What signs commands. Raises KeyFileError for a key that was named and cannot be used."""
+    try:
+        signer = Signer.load()
+    except NoKeyError as error:
+        if mode != "shadow":
+            log.warning("trainers obey signed commands only, so none will be sent: %s", error)
+        return None
+    log.info("commands are signed with key %s (%s)", signer.key_id, signer.key.path)
+    return signer.headers
 
 
 def _history(clickhouse: str | None) -> Attach:

@@ -18,6 +18,11 @@ ENV_COMMANDS: Final = "TRAINWARDEN_COMMANDS"
 """Where emitters read commands: kafka://host:port."""
 
 STACK_FILE: Final = "stack.json"
+TRUSTED_KEYS: Final = "trusted_keys"
+OPERATORS: Final = "operators"
+SIGNING_KEY: Final = "signing_key"
+OPERATOR_KEY: Final = "operator_key"
+"""Entries beside the endpoints: files of keys of this stack."""
 ENDPOINTS: Final = ("otlp_http", "otlp_grpc", "kafka", "clickhouse", "viewer")
 
 

@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from stream.keys.private import OPERATOR, ROLES, WORKER, KeyFileError, PrivateKey
+from stream.keys.private import OPERATOR, ROLES, WORKER, KeyFileError, NoKeyError, PrivateKey
 from stream.keys.signer import ENV_OPERATOR_KEY, ENV_SIGNING_KEY, Signer
 from stream.keys.store import KeyStore, Listed
 
 __all__ = [
     "ENV_OPERATOR_KEY", "ENV_SIGNING_KEY", "OPERATOR", "ROLES", "WORKER", "KeyFileError", "KeyStore",
-    "Listed", "PrivateKey", "Signer",
+    "Listed", "NoKeyError", "PrivateKey", "Signer",
 ]  # fmt: skip

@@ -29,6 +29,10 @@ class KeyFileError(ValueError):
     """A key cannot be used or made; the message says which file, what was expected and what helps."""
 
 
+class NoKeyError(KeyFileError):
+    """There is no key of the kind that is needed."""
+
+
 @dataclass(frozen=True)
 class PrivateKey:
     """One private key and what its file says of it. ``made`` is RFC 3339, empty where it does not say."""

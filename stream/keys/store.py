@@ -11,7 +11,7 @@ from typing import Final
 from emitter.signing import TrustedKeys, operators_path, places, trusted_keys_path
 from emitter.vocabulary import cloudevents
 from stream.keys import private, trust
-from stream.keys.private import OPERATOR, REVOKED_SUFFIX, SUFFIX, WORKER, KeyFileError, PrivateKey
+from stream.keys.private import OPERATOR, REVOKED_SUFFIX, SUFFIX, WORKER, KeyFileError, NoKeyError, PrivateKey
 
 KEYS_DIR: Final = "keys"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -55,9 +55,7 @@ class KeyStore:
         found = [key for key in self.keys() if key.role == role and not key.revoked]
         if not found:
             option = " --operator" if role == OPERATOR else ""
-            raise KeyFileError(
-                f"{self.private}: no {role}'s key; make one with `trainwarden keys new{option}`"
-            )
+            raise NoKeyError(f"{self.private}: no {role}'s key; make one with `trainwarden keys new{option}`")
         return max(found, key=lambda key: (key.made, key.name))
 
     def keys(self) -> list[PrivateKey]:

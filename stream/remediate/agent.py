@@ -8,6 +8,7 @@ from typing import Any, Final
 from emitter.vocabulary import topics
 from stream.faustkit.app import on_assigned, raw_topic
 from stream.faustkit.consume import Handle, Host
+from stream.remediate.decisions import Sign
 from stream.remediate.inbox import Inbox
 from stream.remediate.policy import Policy
 from stream.rulelang.model import RuleSet
@@ -15,9 +16,9 @@ from stream.rulelang.model import RuleSet
 STAGE: Final = "remediate"
 
 
-def attach(app: Any, host: Host, rules: RuleSet, mode: str) -> None:
+def attach(app: Any, host: Host, rules: RuleSet, mode: str, sign: Sign | None) -> None:
     """Add the agents of this stage to a Faust app. They share state, partition by partition."""
-    inbox = Inbox(Policy(rules, mode), time.time_ns)
+    inbox = Inbox(Policy(rules, mode), time.time_ns, sign)
     _attach_agent(app, host, topics.TRAIN_DIAGNOSES, inbox.diagnosis)
     _attach_agent(app, host, topics.REMEDIATION_ACKS, inbox.ack)
     _attach_agent(app, host, topics.TRAIN_EVENTS, inbox.event)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from emitter.vocabulary import cloudevents, topics
 from emitter.vocabulary.commands import Command
-from stream.records import Outgoing
+from stream.records import Headers, Outgoing
 from stream.remediate.incidents import Incident, Step
 
 OPENED: Final = "opened"
@@ -27,6 +28,11 @@ SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
 EXPIRED: Final = "expired"
 WITHDRAWN: Final = "withdrawn"
+
+NO_KEY: Final = "no signing key; make one with `trainwarden keys new`, or name one in TRAINWARDEN_SIGNING_KEY"
+
+Sign = Callable[[bytes], Headers]
+"""The headers that make a message believed."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,11 @@ def of_incident(decision: str, incident: Incident, time_ns: int, reason: str | N
     )
 
 
-def records(decision: Decision) -> list[Outgoing]:
-    """The command, where one is to be sent, then the decision itself."""
+def records(decision: Decision, sign: Sign | None) -> list[Outgoing]:
+    """The command, where one is to be sent, then the decision itself. Without a key nothing is sent."""
+    sends = decision.decision in (SENT, RESENT) and decision.command is not None
+    if sends and sign is None:
+        decision = replace(decision, id=f"{decision.id}/{HELD}", decision=HELD, reason=NO_KEY)
     intent = cloudevents.encode(
         cloudevents.INTENT,
         decision.id,
@@ -101,7 +110,8 @@ def records(decision: Decision) -> list[Outgoing]:
     )
     key = decision.run.encode()
     ledger = Outgoing(topics.REMEDIATION_INTENTS, intent, key, headers=cloudevents.HEADERS)
-    if decision.decision not in (SENT, RESENT) or decision.command is None:
+    if not sends or sign is None or decision.command is None:
         return [ledger]
     command = decision.command.encode()
-    return [Outgoing(topics.REMEDIATION_COMMANDS, command, key, headers=cloudevents.HEADERS), ledger]
+    headers = [*cloudevents.HEADERS, *sign(command)]
+    return [Outgoing(topics.REMEDIATION_COMMANDS, command, key, headers=headers), ledger]

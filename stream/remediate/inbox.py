@@ -25,10 +25,13 @@ _STRINGS: Final = ("id", "rule", "category", "state", "run", "time", "summary")
 
 
 class Inbox:
-    """State of all partitions this worker holds. ``now`` is the wall clock in nanoseconds."""
+    """State of all partitions this worker holds. ``now`` is the wall clock in nanoseconds.
 
-    def __init__(self, policy: Policy, now: Callable[[], int]) -> None:
-        self._policy, self._now = policy, now
+    ``sign`` signs commands; without it none is sent.
+    """
+
+    def __init__(self, policy: Policy, now: Callable[[], int], sign: decisions.Sign | None) -> None:
+        self._policy, self._now, self._sign = policy, now, sign
         self._switched: dict[int, Policy] = {}
         self._states: dict[int, State] = {}
         self._progress: dict[int, Progress] = {}
@@ -45,7 +48,7 @@ class Inbox:
     def diagnosis(self, record: Incoming) -> list[Outgoing]:
         """A record of ``train.diagnoses``. Raises BadRecordError."""
         diagnosis, policy = read_diagnosis(record.value), self._policy_of(record.partition)
-        return _write(policy.diagnosis(self._state(record), diagnosis, self._now()))
+        return self._write(policy.diagnosis(self._state(record), diagnosis, self._now()))
 
     def ack(self, record: Incoming) -> list[Outgoing]:
         """A record of ``remediation.acks``. Raises BadRecordError."""
@@ -53,7 +56,7 @@ class Inbox:
             ack = commands.decode_ack(record.value)
         except cloudevents.CloudEventError as error:
             raise BadRecordError(str(error)) from None
-        return _write(self._policy_of(record.partition).ack(self._state(record), ack, self._now()))
+        return self._write(self._policy_of(record.partition).ack(self._state(record), ack, self._now()))
 
     def event(self, record: Incoming) -> list[Outgoing]:
         """A record of ``train.events``, most of which do not matter here. Raises BadRecordError."""
@@ -76,8 +79,8 @@ class Inbox:
             return self._switch(record.partition, message)
         state = self._state(record)
         if isinstance(message, events.Tick):
-            return Ticks(_write(self._policy_of(record.partition).tick(state, message, self._now())))
-        return _write(self._batch(self._policy_of(record.partition), state, message))
+            return Ticks(self._write(self._policy_of(record.partition).tick(state, message, self._now())))
+        return self._write(self._batch(self._policy_of(record.partition), state, message))
 
     def _switch(self, partition: int, message: events.Rules) -> list[Outgoing]:
         try:
@@ -103,9 +106,8 @@ class Inbox:
     def _state(self, record: Incoming) -> State:
         return self._states.setdefault(record.partition, State())
 
-
-def _write(made: Iterable[Decision]) -> list[Outgoing]:
-    return [record for decision in made for record in decisions.records(decision)]
+    def _write(self, made: Iterable[Decision]) -> list[Outgoing]:
+        return [record for decision in made for record in decisions.records(decision, self._sign)]
 
 
 def read_diagnosis(payload: bytes) -> Diagnosis:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 import urllib.error
@@ -18,6 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from emitter.vocabulary import attributes, cloudevents, topics
 from emitter.vocabulary import events as vocabulary
+from stream.keys import ENV_SIGNING_KEY, KeyStore, NoKeyError, PrivateKey
 from tests.fixtures import Child, free_port
 
 WAIT_S = 60.0
@@ -46,6 +48,15 @@ rules:
 """
 
 
+def signing_key(folder: Path) -> PrivateKey:
+    """The key of the workers in this folder; ``folder/home`` holds it and the file that trusts it."""
+    store = KeyStore(folder / "home")
+    try:
+        return store.newest()
+    except NoKeyError:
+        return store.new("rig")
+
+
 class Worker:
     """``python -m stream.cli worker --app loop`` with the rules above."""
 
@@ -60,7 +71,8 @@ class Worker:
             sys.executable, "-m", "stream.cli", "worker", "--app", "loop", "--kafka", kafka, "--mode", mode,
             "--health-port", str(self.port), "--data-dir", str(folder / name), "--rules", str(rules),
         ]  # fmt: skip
-        self.child = Child(argv, folder / f"{name}.log")
+        env = {**os.environ, ENV_SIGNING_KEY: str(signing_key(folder).path)}
+        self.child = Child(argv, folder / f"{name}.log", env)
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
         """Status and JSON of its health port; 0 while nothing listens."""

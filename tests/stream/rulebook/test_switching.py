@@ -89,7 +89,7 @@ def test_a_partition_that_begins_afresh_keeps_the_rules_it_was_switched_to() -> 
 def test_rules_that_do_not_load_are_set_aside(payload: bytes, message: str) -> None:
     """The record is a dead letter that says why, for both stages, and the old rules stay."""
     log, rules = _Log(), load_texts(_bundle(10).texts)
-    inbox, remediation = Inbox(rules), Remediation(Policy(rules, "act"), lambda: 0)
+    inbox, remediation = Inbox(rules), Remediation(Policy(rules, "act"), lambda: 0, lambda value: [])
     record = log.record(0, events.Rules(events.VERSION, "0123", payload))
     for stage in (inbox.event, remediation.event):
         with pytest.raises(BadRecordError, match=message):
@@ -107,7 +107,10 @@ def _decided(remediation: Remediation, partition: int, run: str, rule: str) -> l
 
 def test_remediation_follows_partition_by_partition() -> None:
     """The actions of a rule are those of the rules in force on its run's partition."""
-    log, remediation = _Log(), Remediation(Policy(load_texts(_bundle(10).texts), "act"), lambda: 0)
+    log, remediation = (
+        _Log(),
+        Remediation(Policy(load_texts(_bundle(10).texts), "act"), lambda: 0, lambda value: []),
+    )
     remediation.event(log.switch(0, _bundle(10, action="pause")))
     remediation.event(log.switch(1, _bundle(10, name="other")))
     assert _decided(remediation, 0, "a", "high") == ["pause"]
