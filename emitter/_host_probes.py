@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from emitter._session import Session
+    from emitter.probes.xid_echo import XidEchoes
 
 _EACH: Final = ("{rank}", "{local_rank}")
 
@@ -30,13 +31,13 @@ class Part(Protocol):
         """End; does not wait for what hangs."""
 
 
-def build(session: Session) -> list[Part]:
-    """The probes of this session that need a thread."""
+def build(session: Session, echoes: XidEchoes) -> list[Part]:
+    """The probes of this session that need a thread; ``echoes`` hears what the kernel says of GPUs."""
     settings, identity = session.settings, session.identity
     made: list[Part] = []
     with guard:
         if settings.kernel_log and identity.local_rank == 0:
-            made.append(_kernel_log(session))
+            made.append(_kernel_log(session, echoes))
         if settings.console:
             made.append(_console(session))
         if files := places(settings.tail or (), identity):
@@ -62,17 +63,22 @@ def _filled(name: str, numbers: Mapping[str, int]) -> str:
     return name
 
 
-def _kernel_log(session: Session) -> Part:
+def _kernel_log(session: Session, echoes: XidEchoes) -> Part:
     from emitter.probes.claim import Claim
     from emitter.probes.kernel_log import EVERY_S, KernelLog
     from emitter.probes.worker import Worker
 
+    def emit(line: str, severity: int, about: Mapping[str, Any]) -> None:
+        session.log(line, severity, about)
+        echoes.heard(line)
+
     probe = KernelLog(
-        session.log,
+        emit,
         session.settings.lines_per_s,
         claim=Claim("kernel-log", session.identity.run),
         told=_teller(session, "kernel_log"),
     )
+    echoes.listening = lambda: probe.reading
     return Worker("kernel-log", EVERY_S, probe.turn, probe.close)
 
 

@@ -13,6 +13,7 @@ from emitter.vocabulary import events, supervision
 
 if TYPE_CHECKING:
     from emitter._session import Session
+    from emitter.probes.xid_echo import XidEchoes
 
 WATCH_S: Final = 1.0
 
@@ -47,9 +48,12 @@ def build(session: Session, *, threads: bool) -> list[Probe]:
     if threads:
         with guard:
             made += _pulse(session)
-        made += _host_probes.build(session)
+        from emitter.probes.xid_echo import XidEchoes
+
+        echoes = XidEchoes()
+        made += _host_probes.build(session, echoes)
         with guard:
-            made += _gpus(session, looks) + _torch_memory(session) + _watcher(session, looks)
+            made += _gpus(session, looks, echoes) + _torch_memory(session) + _watcher(session, looks)
     return made
 
 
@@ -86,7 +90,7 @@ def of_exception(error: BaseException) -> dict[str, Any]:
     return attributes_of(error)
 
 
-def _gpus(session: Session, looks: list[Callable[[], None]]) -> list[Probe]:
+def _gpus(session: Session, looks: list[Callable[[], None]], echoes: XidEchoes) -> list[Probe]:
     settings, identity = session.settings, session.identity
     if not settings.resources:
         return []
@@ -101,7 +105,7 @@ def _gpus(session: Session, looks: list[Callable[[], None]]) -> list[Probe]:
 
     threads = GpuThreads(
         choice, session.log, lambda values: _offer_all(session, [values]), settings.resources_s,
-        xids=settings.gpu_events,
+        xids=settings.gpu_events, echoes=echoes,
     )  # fmt: skip
     looks.append(threads.check)
     return [threads]

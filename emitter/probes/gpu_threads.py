@@ -13,6 +13,7 @@ from emitter._records import ERROR
 from emitter.probes.gpu_choice import Choice
 from emitter.probes.logs import Emit
 from emitter.probes.ticker import Ticker
+from emitter.probes.xid_echo import XidEchoes
 
 if TYPE_CHECKING:
     from emitter.probes.gpu import GpuProbe
@@ -38,8 +39,9 @@ class GpuThreads:
         every_s: float,
         *,
         xids: bool,
+        echoes: XidEchoes,
     ) -> None:
-        self._choice, self._log, self._offer = choice, log, offer
+        self._choice, self._log, self._offer, self._echoes = choice, log, offer, echoes
         self._sampler = Ticker("gpus", every_s, self._sample, self._close)
         self._waiter = Ticker("xid", 0.0, self._wait, self._close_xids) if xids else None
         self._lock = threading.Lock()
@@ -60,6 +62,8 @@ class GpuThreads:
 
     def close(self) -> None:
         """Stop both; a call that hangs in the driver is left behind."""
+        if self._xids is not None:
+            self._xids.flush()
         for ticker in (self._sampler, self._waiter):
             if ticker is not None:
                 ticker.close()
@@ -95,7 +99,7 @@ class GpuThreads:
             with loading:
                 from emitter.probes.xid import XidProbe
 
-            self._xids = XidProbe(self._probe(), self._log)
+            self._xids = XidProbe(self._probe(), self._log, self._echoes)
         self._xids.turn()
         if self._xids.off and self._waiter is not None:
             self._waiter.close()

@@ -69,19 +69,24 @@ class KernelLog:
         self,
         emit: Emit,
         per_s: int,
-        opened: Callable[[], int] = open_log,
+        opened: Callable[[], int] | None = None,
         facilities: tuple[int, ...] = (KERNEL,),
         claim: Claim | None = None,
         told: Callable[[str], None] = lambda trouble: None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._opened, self._claim, self._told, self._now_s = opened, claim, told, now_s
+        self._opened, self._claim, self._told, self._now_s = opened or open_log, claim, told, now_s
         self._facilities = facilities
         self._outlets = [Outlet(emit, what, per_s) for what in ("the kernel log", "telling kernel messages")]
         self._descriptor = -1
         self._try_at: float | None = now_s()
         """When to claim it again; None where that is over."""
         self._open()
+
+    @property
+    def reading(self) -> bool:
+        """Whether it is open to us."""
+        return self._descriptor >= 0
 
     def turn(self) -> None:
         """Read what is new."""

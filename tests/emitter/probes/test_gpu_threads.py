@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+from stream.rulelang import load_packs
 from tests.emitter.probes.conftest import Run
-from tests.emitter.probes.rule_lines import matching
+from tests.emitter.probes.rule_lines import PACKS, matching
+from tests.stream.diagnose.stories import Feed, line, resource
 
 SESSION = """
 import time
@@ -80,7 +84,7 @@ def test_a_driver_that_hangs_is_left_behind(on_gpus: Run) -> None:
         'made = session(resources_s=0.01); made.start(); until(gpus); (faults / "hang").touch()\n'
         "until(lines)\n"
         "before = len(memory.received); until(lambda: len(memory.received) > before + 20)\n"
-        "made.step(1, None, {}); began = time.monotonic(); made.close(); took = time.monotonic() - began\n"
+        "made.step(1); began = time.monotonic(); made.close(); took = time.monotonic() - began\n"
         '(faults / "hang").unlink()\n'
         "print(json.dumps([[one.body for one in lines()], took,"
         " [log.name for log in memory.received].count('train.step')]))"
@@ -116,3 +120,75 @@ def test_pynvml_is_imported_only_when_on(on_gpus: Run) -> None:
 
     assert on_gpus(code, TRAINWARDEN_GPUS="off") is False
     assert on_gpus(code, LD_LIBRARY_PATH="/nowhere") is False
+
+
+KERNEL = """
+import socket
+from emitter.probes import kernel_log
+theirs, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+theirs.setblocking(False)
+kernel_log.open_log = theirs.detach
+made = session(resources_s=3600.0, kernel_log=True)
+made.start()
+until(gpus)
+threads = next(probe for probe in made.probes if isinstance(probe, gpu_threads.GpuThreads))
+
+def waiting():
+    return threads._xids is not None and threads._xids._waiting
+
+def nvml(xid):
+    (faults / "xid.part").write_text(str(xid))
+    (faults / "xid.part").rename(faults / "xid")
+
+def said(xid, words, pci="0000:42:00"):
+    kernel.send(f"3,1,2,-;NVRM: Xid (PCI:{pci}): {xid}, {words}\\n".encode())
+"""
+LONG = "from emitter.probes import xid_echo; xid_echo.WAIT_S = 3600.0\n"
+SAID = "made.close(); print(json.dumps([one.body for one in lines()]))"
+GONE = "pid=7, name=python, GPU has fallen off the bus."
+
+
+@pytest.mark.parametrize("order", ["nvml(79); {said}", "{said}; until(lines); nvml(79)"])
+def test_what_the_kernel_says_of_an_xid_is_not_said_again(on_gpus: Run, order: str) -> None:
+    """Whichever comes first: one line, the one with the details, and the real rules fire once. Another code,
+    and the same code of another GPU, are news."""
+    both = order.format(said=f"said(79, {GONE!r})")
+    bodies = on_gpus(
+        SESSION + KERNEL + f"{both}; said(48, 'of another', '0000:5e:00'); until(lambda: len(lines()) > 1)\n"
+        'while (faults / "xid").exists(): time.sleep(0.01)\n'
+        "nvml(48); until(lambda: len(lines()) > 2); " + SAID
+    )
+
+    assert sorted(bodies) == [
+        f"NVRM: Xid (PCI:0000:42:00): 79, {GONE}",
+        "NVRM: Xid (PCI:0000:5e:00): 48, of another",
+        "Xid (PCI:0000:42:00): 48, reported by NVML for GPU-bbbb",
+    ]
+    assert fired(bodies) == ["xid-lost", "xid-memory"]
+
+
+def test_good_news_of_the_kernel_is_no_alarm_of_nvml(on_gpus: Run) -> None:
+    """NVML gives the number alone: 154 is an alarm where the kernel does not say that nothing is wanted."""
+    words = "GPU recovery action changed from 0x1 (GPU Reset Required) to 0x0 (None)"
+    good = on_gpus(
+        SESSION + KERNEL + f"nvml(154); said(154, {words!r}); until(lines); time.sleep(4); " + SAID
+    )
+    alone = on_gpus(SESSION + KERNEL + "nvml(154); until(lines); " + SAID)
+
+    assert good == [f"NVRM: Xid (PCI:0000:42:00): 154, {words}"]
+    assert fired(good) == ["xid-ignore"]
+    assert alone == ["Xid (PCI:0000:42:00): 154, reported by NVML for GPU-bbbb"]
+    assert fired(alone) == ["xid-recovery-action"]
+
+
+def test_an_xid_that_waits_is_told_at_the_end(on_gpus: Run) -> None:
+    """Where the kernel stays silent, and the run ends meanwhile, what NVML said is not lost."""
+    bodies = on_gpus(SESSION + LONG + KERNEL + "nvml(79); until(waiting); " + SAID)
+
+    assert bodies == ["Xid (PCI:0000:42:00): 79, reported by NVML for GPU-bbbb"]
+
+
+def fired(bodies: list[str]) -> list[str]:
+    """The rules of the hardware pack that these lines make fire, in the order of their names."""
+    events = [line(body) for body in bodies]
+    return sorted(one.rule for one in Feed(load_packs([PACKS / "hardware"])).send(resource(), *events))
