@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from stream.cli import admin, diagnose, explain, local, parts, rules, run, ship
+from stream.cli import admin, commands, diagnose, explain, incidents, local, parts, rules, run, ship
 from stream.cli.options import ERROR
 
 app = typer.Typer(
@@ -45,6 +45,9 @@ app.add_typer(admin.topics, name="topics")
 app.add_typer(admin.database, name="db")
 app.add_typer(admin.dashboards, name="dashboards")
 app.add_typer(rules.app, name="rules")
+app.add_typer(commands.app, name="commands")
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(incidents.silences, name="silences")
 
 
 def main() -> None:

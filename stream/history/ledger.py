@@ -29,7 +29,7 @@ class Query:
 Run = Callable[[Query], Iterable[Row]]
 """Asks ClickHouse; rows by column name."""
 
-_SOURCE: Final = "src_topic, src_partition, src_offset"
+_SOURCE: Final = ("src_topic", "src_partition", "src_offset")
 _TIMES: Final = {
     books.DECISION: ("train_decisions", ("time",)),
     books.INCIDENT: ("train_incidents", ("time", "began", "ended")),
@@ -39,9 +39,10 @@ _TIMES: Final = {
     books.WORD: ("train_control", ("time",)),
 }
 _NS: Final = "_ns"
-_JSON: Final = frozenset(
-    "args target detail evidence cause symptoms timeline actions cost silence command_data".split()
-)
+_JSON: Final = frozenset([
+    "args", "target", "detail", "evidence", "cause", "symptoms", "timeline", "actions", "cost", "silence",
+    "command_data",
+])  # fmt: skip
 _NONE: Final = -1
 MOST: Final = 2_000
 """Rows of one answer."""
@@ -51,8 +52,10 @@ def select(kind: str, where: str, parameters: Mapping[str, Any] | None = None, l
     """The newest rows of one kind for which this holds."""
     table, times = _TIMES[kind]
     stamps = ", ".join(f"toUnixTimestamp64Nano({name}) AS {name}{_NS}" for name in times)
+    # Incidents are a view: one row each already.
+    left_out, final = (times, "") if kind == books.INCIDENT else ((*times, *_SOURCE), " FINAL")
     sql = (
-        f"SELECT * EXCEPT ({', '.join(times)}, {_SOURCE}), {stamps} FROM {table} FINAL"
+        f"SELECT * EXCEPT ({', '.join(left_out)}), {stamps} FROM {table}{final}"
         f" WHERE {where} ORDER BY {times[0]} DESC LIMIT {limit}"
     )
     return Query(kind, sql, parameters or {})
@@ -66,6 +69,10 @@ def record_of(kind: str, row: Row) -> Record:
             record[name.removesuffix(_NS)] = None if value is None else cloudevents.rfc3339(int(value))
     if kind == books.COMMAND:
         record["reason"] = {name: record.pop(name, None) for name in ("diagnosis", "rule", "summary")}
+    if kind == books.INCIDENT:
+        record["cost"] = {
+            name: record.pop(name, None) for name in ("lost_steps", "lost_seconds", "gpu_seconds")
+        }
     if kind == books.DECISION and record.get("command_data"):
         record["command"] = record["command_data"]
     record.pop("command_data", None)

@@ -137,8 +137,9 @@ def _members(incident: Record | None) -> list[Record]:
 
 
 _ORDER: Final = {
-    "held": 0, "approved": 1, "sent": 2, "resent": 3, "succeeded": 4, "failed": 4, "expired": 4, "rejected": 4,
-    "withdrawn": 4, "shadow": 4, "cooldown": 4, "budget": 4, "silenced": 4, "suppressed": 4, "notified": 4,
+    "held": 0, "approved": 1, "sent": 2, "resent": 3, "succeeded": 4, "failed": 4, "expired": 4,
+    "rejected": 4, "withdrawn": 4, "shadow": 4, "cooldown": 4, "budget": 4, "silenced": 4,
+    "suppressed": 4, "notified": 4,
 }  # fmt: skip
 """How far a decision takes a command. Times alone do not tell: approvals are stamped by another clock."""
 

@@ -1,0 +1,90 @@
+"""Which run a person means, which attempt of it runs, and on which ranks: from ClickHouse or placements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from emitter.vocabulary import topics
+from stream import placements
+from stream.history.ledger import Query
+from stream.history.ledger import Run as Ask
+from stream.ledger.errors import NoRunError
+from stream.rulelang.errors import guess
+
+_LOOK_UP = """
+SELECT run, run_name, attempt, state, toUInt32(greatest(world_size, ranks)) AS ranks FROM train_runs_latest
+WHERE run = {run:String} OR run_name = {run:String} ORDER BY started DESC LIMIT 1
+"""
+_NAMES = "SELECT run, run_name FROM train_runs_latest ORDER BY started DESC LIMIT 200"
+
+
+@dataclass(frozen=True)
+class Known:
+    """A run as it stands. ``ranks`` is empty, and ``state`` None, where that is not known."""
+
+    id: str
+    name: str | None
+    attempt: int
+    ranks: tuple[int, ...] = ()
+    state: str | None = None
+
+
+def in_history(ask: Ask, wanted: str) -> Known:
+    """The run of this id or name, the newest where several share it. Raises NoRunError."""
+    for row in ask(Query("run", _LOOK_UP, {"run": wanted})):
+        return Known(
+            row["run"], row["run_name"] or None, row["attempt"], tuple(range(row["ranks"])), row["state"]
+        )
+    names = [name for row in ask(Query("run", _NAMES)) for name in (row["run"], row["run_name"]) if name]
+    raise _unknown(wanted, names)
+
+
+async def in_placements(kafka: str, wanted: str) -> Known:
+    """The same from ``train.placements``: a run that is under way. Raises NoRunError, UnreachableError."""
+    hosts: dict[str, dict[str, placements.Placed]] = {}
+    async for key, value in _records(kafka):
+        try:
+            host, runs = placements.decode(key, value)
+        except placements.PlacementError:
+            continue
+        hosts[host] = runs
+    found = [one for runs in hosts.values() for one in runs.values() if wanted in (one.run, one.run_name)]
+    if not found:
+        known = {
+            name
+            for runs in hosts.values()
+            for one in runs.values()
+            for name in (one.run, one.run_name)
+            if name
+        }
+        raise _unknown(wanted, known)
+    newest = max(found, key=lambda one: one.attempt)
+    ranks = {rank for one in found if one.run == newest.run for rank in one.ranks}
+    return Known(newest.run, newest.run_name, newest.attempt, tuple(sorted(ranks)), "running")
+
+
+async def _records(kafka: str) -> Any:
+    from aiokafka import AIOKafkaConsumer
+
+    from stream.ledger.topics import reachable
+
+    await reachable(kafka)
+    consumer = AIOKafkaConsumer(
+        topics.TRAIN_PLACEMENTS, bootstrap_servers=kafka, group_id=None, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(sorted(consumer.assignment()))
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for batch in (await consumer.getmany(timeout_ms=200)).values():
+                for record in batch:
+                    yield record.key, record.value
+    finally:
+        await consumer.stop()
+
+
+def _unknown(wanted: str, known: Iterable[str]) -> NoRunError:
+    cure = guess(wanted, known) or "; the viewer's fleet page lists all runs"
+    return NoRunError(f"no run has the id or name {wanted}{cure}")
