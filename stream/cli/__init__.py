@@ -12,7 +12,20 @@ from typing import Annotated
 
 import typer
 
-from stream.cli import admin, commands, diagnose, explain, incidents, local, parts, rules, run, ship
+from stream.cli import (
+    actor,
+    admin,
+    commands,
+    diagnose,
+    explain,
+    incidents,
+    local,
+    notify,
+    parts,
+    rules,
+    run,
+    ship,
+)
 from stream.cli.options import ERROR
 
 app = typer.Typer(
@@ -39,7 +52,7 @@ def _logging(
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
-for part in (local, parts, diagnose, explain, run, ship):
+for part in (local, parts, diagnose, explain, run, ship, actor):
     part.register(app)
 app.add_typer(admin.topics, name="topics")
 app.add_typer(admin.database, name="db")
@@ -48,6 +61,7 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(commands.app, name="commands")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(incidents.silences, name="silences")
+app.add_typer(notify.app, name="notify")
 
 
 def main() -> None:
