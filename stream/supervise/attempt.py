@@ -28,6 +28,8 @@ STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 RELAYED: Final = (*sorted(STOPS), signal.SIGUSR1, signal.SIGUSR2)
 NOTICE_S: Final = 60.0
 """A SIGUSR1 or SIGUSR2 this long before the end was the notice of it."""
+PATIENCE: Final = 3
+"""So many Ctrl-C mean: at once."""
 ENDED, DUMPED = "ended", "dumped"
 
 Post = Callable[[str, Any], None]
@@ -100,8 +102,7 @@ class Attempt:
     def relay(self, number: int) -> None:
         """A signal for us is one for the trainer."""
         self.outside.append((time.monotonic(), number))
-        stops = sum(1 for _, other in self.outside if other in STOPS)
-        if number in STOPS and stops >= 3:
+        if [one for _, one in self.outside].count(signal.SIGINT) >= PATIENCE:
             self.trainer.kill()
             return
         self.trainer.signal(number)
