@@ -31,7 +31,7 @@ def plain_argv() -> Iterator[None]:
 def create_app(id: str, kafka: str, *, data_dir: Path, traits: BrokerTraits | None = None) -> Any:
     """A ``faust.App`` (consumer group ``id``) on brokers ``host:port[,host:port]``, without agents.
 
-    ``traits`` are the broker's waits (``preflight.inspect``), by default those of Apache Kafka.
+    ``traits`` are the broker's (``preflight.inspect``), by default those of Apache Kafka.
     """
     with plain_argv():
         import faust
@@ -64,6 +64,7 @@ def create_app(id: str, kafka: str, *, data_dir: Path, traits: BrokerTraits | No
     )
     app.transport = Transport(app.conf.broker_consumer, app)
     app.transport.fetch_wait_ms = traits.fetch_wait_ms
+    app.transport.says_goodbye = traits.says_goodbye
     return app
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from stream.faustkit.deadletters import DeadLetterLimitError, Limit, dead_letter
@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 
 Handle = Callable[[Incoming], Sequence[Outgoing]]
 """What a stage makes of a record; ``Ticks`` where it was only the clock. Raises BadRecordError."""
+
+Before = Callable[[Incoming], Awaitable[bool]]
+"""What has to be done before a record can be handled; False where it must not be."""
 
 
 class Host:
@@ -36,14 +39,16 @@ class Host:
         for outbox in self._outboxes.values():
             await outbox.close()
 
-    async def consume(self, stream: Any, stage: str, handle: Handle) -> None:
+    async def consume(self, stream: Any, stage: str, handle: Handle, before: Before | None = None) -> None:
         """Read a Faust stream for ever. Nothing is acknowledged before its results are on the broker."""
         # Faust may start an agent anew; what its handler has made already must still go out.
         outbox, limit = self._outboxes.setdefault(handle, Outbox(self.outlet, self.fail)), Limit()
         try:
             async for event in stream.noack().events():
                 await outbox.room()
-                outbox.put(event, attempt(incoming(event.message), stage, handle, limit))
+                record = incoming(event.message)
+                wanted = before is None or await before(record)
+                outbox.put(event, attempt(record, stage, handle, limit) if wanted else [])
         except DeadLetterLimitError as error:
             self.fail(error)
             await asyncio.Event().wait()

@@ -43,6 +43,11 @@ class Outlet:
         self._turn = 0
 
     @property
+    def kafka(self) -> str:
+        """The brokers it writes to."""
+        return self._kafka
+
+    @property
     def partitions(self) -> int:
         """How many partitions the co-partitioned topics have."""
         return self._counts[vocabulary.TRAIN_EVENTS]

@@ -21,14 +21,16 @@ class PreflightError(RuntimeError):
 
 @dataclass(frozen=True)
 class BrokerTraits:
-    """Waits that suit a broker. The defaults are for Apache Kafka, whose fetches wake on new data."""
+    """Habits that suit a broker. The defaults are for Apache Kafka, whose fetches wake on new data."""
 
     session_timeout_s: float = 30.0
     fetch_wait_ms: int = 500
+    says_goodbye: bool = True
 
 
-# Tansu's first JoinGroup waits half the session timeout, and its fetches sleep through new data.
-TANSU: Final = BrokerTraits(session_timeout_s=6.0, fetch_wait_ms=20)
+# Tansu's first JoinGroup waits half the session timeout, its fetches sleep through new data, and a leader
+# that leaves during a rebalance stays its leader for ever.
+TANSU: Final = BrokerTraits(session_timeout_s=6.0, fetch_wait_ms=20, says_goodbye=False)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Faust's Kafka transport with the broker's fetch wait of our choice, and without losing skipped records.
+"""Faust's Kafka transport with the habits that suit the broker, and without losing skipped records.
 
 Overrides private names of Faust 0.15 (``AIOKafkaConsumerThread._create_worker_consumer``, which has
 1500 ms as a literal, and ``Consumer._new_consumer_thread``); the thread checks at start that its
@@ -27,6 +27,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
     async def on_start(self) -> None:
         await super().on_start()
         check_fetch_wait(self._consumer, self.transport.fetch_wait_ms)
+        if not self.transport.says_goodbye:
+            never_leave(self._consumer)
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]  # as above
@@ -44,10 +46,30 @@ class Consumer(driver.Consumer):  # type: ignore[misc]  # as above
 
 
 class Transport(driver.Transport):  # type: ignore[misc]  # as above
-    """The transport of one app; set ``fetch_wait_ms`` before the app starts."""
+    """The transport of one app; set what differs from broker to broker before the app starts."""
 
     Consumer = Consumer
     fetch_wait_ms: int = 500
+    says_goodbye: bool = True
+
+
+def never_leave(consumer: Any) -> None:
+    """Let the session time out instead of leaving the group. Raises TransportError.
+
+    Tansu keeps a leader that left during a rebalance as leader for ever, and no later member is given
+    partitions; one whose session times out it forgets.
+    """
+    coordinator = getattr(consumer, "_coordinator", None)
+    if not hasattr(coordinator, "_maybe_leave_group"):
+        raise TransportError(
+            "leaving the group: expected _maybe_leave_group at the consumer's coordinator, found none; this "
+            "version of faust-streaming or aiokafka keeps it elsewhere: install the versions of constraints.txt"
+        )
+
+    async def stay() -> None:
+        coordinator.reset_generation()
+
+    coordinator._maybe_leave_group = stay
 
 
 def check_fetch_wait(consumer: Any, expected_ms: int) -> None:

@@ -81,6 +81,23 @@ def test_one_run_is_one_worker_s_on_all_topics_and_the_other_takes_over(own: str
             worker.child.kill()
 
 
+def test_a_worker_starts_after_all_others_left_one_right_after_the_other(own: str, tmp_path: Path) -> None:
+    """The embedded broker would keep a leader that left during a rebalance, and give nobody partitions."""
+    workers = [Worker(own, tmp_path, name="worker-0")]
+    try:
+        workers[0].wait_ready()
+        workers.append(Worker(own, tmp_path, name="worker-1"))
+        wait_for(lambda: _shared(workers), 60, "both workers to hold one partition of each topic")
+        for worker in reversed(workers):  # the leader last
+            assert worker.child.stop() == 0
+        workers.append(Worker(own, tmp_path, name="worker-2"))
+        workers[2].wait_ready()
+        wait_for(lambda: _all_on(workers[2]), 60, "the new worker to hold everything")
+    finally:
+        for worker in workers:
+            worker.child.kill()
+
+
 def _shared(workers: list[Worker]) -> bool:
     held = [worker.partitions() for worker in workers]
     return all(len(topics) == 6 and all(len(p) == 1 for p in topics.values()) for topics in held)
