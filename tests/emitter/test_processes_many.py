@@ -82,7 +82,7 @@ def settled(before):
 if __name__ == "__main__":
     kind, count = sys.argv[1], int(sys.argv[2])
     everything = {"resources_s": 0.02, "heartbeat_s": 0.02, "flush_s": 0.01}
-    # A request that the end cuts off is kept, and may arrive twice under its number: that is not looked at here.
+    # What the end cuts off is kept, and may arrive twice under one number: not what is looked at here.
     everything |= {"shutdown_s": 300.0, "export_timeout_s": 300.0}
     emitter.init("parent", run_id="parent", endpoint=os.environ["URL"], **everything)
     way = {"fork": forked, "spawn": spawned, "loader": loaded}[kind]
