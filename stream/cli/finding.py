@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,8 @@ class Places:
         """A way to ask ClickHouse. Raises HistoryError."""
         from stream import history
 
+        # What it logs is said again, better, by the error that it raises.
+        logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
         with history.connect(self.clickhouse) as client:
 
             def run(query: Query) -> list[Mapping[str, Any]]:
