@@ -102,8 +102,8 @@ class _Worker:
         self.job.attach(app, host)
         grace_s = GRACE_S
         try:
-            await app.start()
             self.app = app
+            await app.start()
             log.info("%s: started, waiting for partitions", self.job.id)
             ended = asyncio.ensure_future(app.wait_until_stopped())
             await asyncio.wait({ended, host.failed}, return_when=asyncio.FIRST_COMPLETED)
