@@ -83,6 +83,38 @@ def test_end_with_a_full_queue(tmp_path: Path, receiver: Receiver, end: str) -> 
     assert len(receiver.records("train.log")) == exceptions(end)
 
 
+@pytest.mark.parametrize("end", ENDS)
+def test_end_with_a_full_queue_and_nobody_to_send_to(tmp_path: Path, end: str) -> None:
+    """All that was accepted is on disk; the next process sends it, each step once, and how many are lost."""
+    with Receiver() as gone:
+        pass
+    body, status = ENDS[end]
+    code, errors = run(
+        tmp_path, gone, FULL.replace("shutdown_s=60", "shutdown_s=10") + "\n" + textwrap.dedent(body)
+    )
+    assert code == status, errors
+    assert sum(Segment(path).pending for path in (tmp_path / "spool").rglob("*.seg")) >= 1000
+
+    with Receiver(port=gone.port) as receiver:
+        code, errors = run(tmp_path, receiver, UNTIL_SENT)
+        assert (code, errors) == (0, "")
+        arrived, lost, _ = accounted(receiver)
+        steps = Counter(attributes(record)["train.step"] for record in receiver.records("train.step"))
+        logs = receiver.records("train.log")
+    assert arrived + lost == (5000 if "others" in end else 3000)
+    assert set(range(1000)) <= set(steps)
+    assert max(steps[step] for step in range(3000)) == 1
+    assert len(logs) == exceptions(end)
+
+
+UNTIL_SENT = """
+from pathlib import Path
+end = time.monotonic() + 60
+while any(Path(os.environ["TRAINWARDEN_SPOOL"]).rglob("*.seg")) and time.monotonic() < end:
+    time.sleep(0.02)
+"""
+
+
 @pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)"])
 def test_sudden_end_loses_one_flush_interval(tmp_path: Path, receiver: Receiver, end: str) -> None:
     """What is older than a flush interval has arrived, without a gap; nothing says that the run finished."""
