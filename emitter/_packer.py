@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from emitter._clock import Clock
-from emitter._queue import BAD_VALUE, CUT, Queue
+from emitter._guard import guard
+from emitter._intake import Intake
+from emitter._queue import BAD_VALUE, CUT, INTERNAL, Queue
 from emitter._records import LOGS, TRACES, Item, Log, Payload
 from emitter._values import INT_MAX, INT_MIN, Attribute, clip, flatten, scalar
 from emitter.otlp import encoder as otlp
@@ -27,7 +30,7 @@ SLICE: Final = 256
 """Records encoded in one go, a fifth of a millisecond; then other threads may run."""
 
 _HOT: Final = 6
-"""Fields of what ``step()`` appends."""
+"""Fields of a step's row."""
 
 _OWN: Final[tuple[str, ...]] = (attributes.STEP, attributes.EPOCH, attributes.SEQ)
 
@@ -42,8 +45,11 @@ class Block(NamedTuple):
 class Packer:
     """Takes from the queue; what it has taken and not handed out yet is ``left``."""
 
-    def __init__(self, queue: Queue, encoder: Encoder, clock: Clock, batch_size: int) -> None:
+    def __init__(
+        self, queue: Queue, encoder: Encoder, clock: Clock, batch_size: int, intake: Intake | None = None
+    ) -> None:
         self._queue, self._encoder, self._clock, self._batch_size = queue, encoder, clock, batch_size
+        self._intake = intake or Intake(queue)
         self._columns = Columns(clock.unix_ns(0))
         self._blocks: dict[str, deque[Block]] = {LOGS: deque(), TRACES: deque()}
 
@@ -54,30 +60,57 @@ class Packer:
 
     def request(self, signal: str) -> Payload | None:
         """The next request of this signal; None when nothing waits."""
-        blocks = self._blocks[signal]
-        taken: list[bytes | bytearray] = []
-        size = records = 0
-        while records < self._batch_size:
-            if not blocks and not self._fill(signal, self._batch_size - records):
-                break
-            if taken and size + len(blocks[0].data) > REQUEST_LIMIT:
-                break
-            block = blocks.popleft()
-            taken.append(block.data)
-            size, records = size + len(block.data), records + block.records
-        return self._encoder.payload(signal, taken, records) if records else None
+        blocks, taken = self._blocks[signal], list[Block]()
+        try:
+            size = records = 0
+            while records < self._batch_size:
+                if not blocks and not self._fill(signal, self._batch_size - records):
+                    break
+                if taken and size + len(blocks[0].data) > REQUEST_LIMIT:
+                    break
+                block = blocks.popleft()
+                taken.append(block)
+                size, records = size + len(block.data), records + block.records
+            return (
+                self._encoder.payload(signal, [block.data for block in taken], records) if records else None
+            )
+        except BaseException:
+            blocks.extendleft(reversed(taken))
+            raise
 
     def _fill(self, signal: str, most: int) -> bool:
         """Encode the next slice; False when the queue is empty."""
-        waiting: deque[Any] = self._queue.items if signal == LOGS else self._queue.spans
-        rows = [waiting.popleft() for _ in range(min(len(waiting), SLICE, most))]
-        if len(waiting) < self._batch_size:
+        most, blocks = min(SLICE, most), self._blocks[signal]
+        while not blocks and (rows := self._take(signal, most)):
+            blocks.extend(self._safely(self._logs if signal == LOGS else _spans, rows))
+        return bool(blocks)
+
+    def _take(self, signal: str, most: int) -> list[Any]:
+        queue = self._queue
+        spans = queue.spans
+        rows = (
+            self._intake.take(most)
+            if signal == LOGS
+            else [spans.popleft() for _ in range(min(len(spans), most))]
+        )
+        if len(queue.items if signal == LOGS else spans) < self._batch_size:
             time.sleep(0)  # lets go of the interpreter; not while the queue grows
-        if signal == LOGS and rows:
-            self._blocks[LOGS] += self._uniform(rows) or self._mixed(rows)
-        elif rows:
-            self._blocks[TRACES].append(Block(b"".join(map(otlp.span, rows)), len(rows)))
-        return bool(rows)
+        return rows
+
+    def _safely(self, encode: Callable[[list[Any]], Iterable[Block]], rows: list[Any]) -> Iterable[Block]:
+        """The rows' blocks. A row that cannot be encoded, a bug of ours, is counted, and only that one."""
+        try:
+            return encode(rows)
+        except Exception:
+            if len(rows) > 1:
+                return [block for row in rows for block in self._safely(encode, [row])]
+            self._queue.lose(INTERNAL)
+            with guard:
+                raise
+            return []
+
+    def _logs(self, rows: list[Any]) -> list[Block]:
+        return self._uniform(rows) or self._mixed(rows)
 
     def _uniform(self, rows: list[Any]) -> list[Block]:
         """One block where all rows are of one shape; nothing otherwise."""
@@ -129,6 +162,10 @@ class Packer:
             self._queue.lose(BAD_VALUE, bad)
         body = None if item.body is None else clip(item.body, BODY_LIMIT)
         return Log(item.seq, self._clock.unix_ns(item.monotonic_ns), item.name, values, body, item.severity)
+
+
+def _spans(rows: list[Any]) -> list[Block]:
+    return [Block(b"".join(map(otlp.span, rows)), len(rows))]
 
 
 def _shape(row: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from emitter._intake import Gap, Since
 from emitter._records import Item, Span
 from emitter._values import Reading
 from emitter._waiting import POLL_S, Waiting
@@ -22,6 +22,8 @@ UNREAD_VALUE: Final = "unread_value"
 """On a device, and not read: it did not come within a second, or a graph was being captured."""
 CUT: Final = "cut"
 SPOOL_FULL: Final = "spool_full"
+INTERNAL: Final = "internal"
+"""A bug of ours cost the record; the traceback is logged."""
 
 RESERVE: Final = 1024
 """Room above the limit that only rare records (lifecycle, exceptions, heartbeats) may use."""
@@ -30,19 +32,19 @@ RESERVE: Final = 1024
 class Queue:
     """Appending is what the training thread pays: one ``deque.append``, no lock.
 
-    Every record offered takes a sequence number, also one that is dropped, so a loss is a gap.
+    ``items`` holds calls of ``step()``, Items, Tickets, and the marks Gap and Since; Intake takes them out.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.closed = False
         """The run's last word was said: what probes still find is not taken any more."""
-        self.items: deque[tuple[Any, ...]] = deque()
+        self.items: deque[Any] = deque()
         self.spans: deque[Span] = deque()
-        self.sequence = itertools.count()
         self.wake = threading.Event()
         self.totals: dict[str, int] = {}
         self._lost: dict[str, int] = {}
+        self._gap = Gap()
         # Reentrant: a signal handler may interrupt the thread that holds it.
         self._lock = threading.RLock()
         self.waiting = Waiting(self.items.append, self._unread, self.wake.set)
@@ -63,11 +65,10 @@ class Queue:
         """Append a record, or count it as lost. ``rare`` ones may use the reserve, and come after the end."""
         if self.closed and not rare:
             return
-        seq = next(self.sequence)
         if self.room() + (RESERVE if rare else 0) <= 0:
-            self.lose(QUEUE_FULL)
+            self.full()
             return
-        item = Item(monotonic_ns, seq, name, step, epoch, values, body, severity)
+        item = Item(monotonic_ns, 0, name, step, epoch, values, body, severity)
         if reading is not None and reading.pending:
             self.waiting.add(item, reading)
         else:
@@ -75,7 +76,30 @@ class Queue:
 
     def room(self) -> int:
         """How many more records there is place for."""
-        return self.limit - len(self.items) - len(self.waiting)
+        return self.limit - len(self.items) - self.waiting.held
+
+    @property
+    def left(self) -> int:
+        """Records and spans that nobody has taken yet."""
+        marks = sum(type(item) is Gap or type(item) is Since for item in self.items.copy())
+        return len(self.items) - marks + self.waiting.held + len(self.spans)
+
+    def full(self, step_ns: int | None = None) -> None:
+        """There is no room for a record: count it, and keep its place. ``step_ns`` is when a step was."""
+        with self._lock:
+            if self._gap.taken or not self.items or self.items[-1] is not self._gap:
+                self._gap = Gap()
+                self.items.append(self._gap)
+            self._gap.count += 1
+            if step_ns is not None:
+                self._gap.at_ns = step_ns
+            self.lose(QUEUE_FULL)
+
+    def close_gap(self, gap: Gap) -> int:
+        """How many records it stands for; no more are added to it."""
+        with self._lock:
+            gap.taken = True
+            return gap.count
 
     def rest(self, seconds: float, now_ns: Callable[[], int]) -> None:
         """Wait for something urgent, at most this long; values that come meanwhile are put in."""
@@ -94,6 +118,10 @@ class Queue:
             self.lose(QUEUE_FULL)
             return
         self.spans.append(span)
+
+    def lose_value(self) -> None:
+        """One value could not be taken."""
+        self.lose(BAD_VALUE)
 
     def _unread(self, count: int) -> None:
         self.lose(UNREAD_VALUE, count)

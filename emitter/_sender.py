@@ -59,9 +59,7 @@ class Sender:
         if self._thread is not None:
             self._thread.join(timeout_s)
         self._outbox.stow()
-        queue = self._queue
-        left = len(queue.items) + len(queue.waiting) + len(queue.spans) + self._outbox.left
-        if left:
+        if left := self._queue.left + self._outbox.left:
             self._queue.lose(UNDELIVERED, left)
             reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(self._queue.totals.items()))
             logger.warning("telemetry was lost in this session: %s", reasons)

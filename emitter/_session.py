@@ -13,14 +13,15 @@ from emitter._clock import Clock
 from emitter._exits import Restart
 from emitter._guard import guard
 from emitter._hooks import Hooks
-from emitter._queue import BAD_VALUE, Queue
+from emitter._hot import Hot
+from emitter._queue import Queue
 from emitter._ranks import Identity
 from emitter._records import ERROR, FATAL, Exporter
 from emitter._sender import Sender
 from emitter._settings import Settings
 from emitter._steps import Steps
 from emitter._surroundings import node_name
-from emitter._values import UNREADABLE, Reading
+from emitter._values import Reading, merge
 from emitter.checkpoints.spans import Checkpoint
 from emitter.probes.logs import exception_attributes
 from emitter.vocabulary import attributes, events, supervision
@@ -44,6 +45,7 @@ class Session:
         clock: Clock | None = None,
         exporter: Exporter | None = None,
         threads: bool = True,
+        hot: Hot | None = None,
     ) -> None:
         self.settings, self.identity = settings, identity
         self.clock = clock or Clock()
@@ -52,8 +54,8 @@ class Session:
         self._threads = threads
         self.node = node_name()
         self._monotonic_ns = self.clock.monotonic_ns
-        self.steps = Steps(self.queue, self._monotonic_ns, self._boundary)
-        self.step, self.arm, self.beside = self.steps.take, self.steps.arm, self.steps.beside
+        self.steps = Steps(self.queue, self._monotonic_ns, self._boundary, hot)
+        self.step, self.arm, self.beside = self.steps.step, self.steps.arm, self.steps.beside
         self._changed_ns = self._beat_ns = self._monotonic_ns()
         self._beat_now = True
         self._phases: list[str] = []
@@ -118,14 +120,7 @@ class Session:
 
     def merged(self, given: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         """Both, the named values winning; what is no mapping is counted and left out."""
-        try:
-            both: dict[Any, Any] = {**given, **values}
-            if all(type(name) is str for name in both):
-                return both
-            return {name: value if isinstance(name, str) else UNREADABLE for name, value in both.items()}
-        except Exception:  # noqa: BLE001 - whatever was passed, it must not end the loop
-            self.queue.lose(BAD_VALUE)
-            return values
+        return merge(given, values, self.queue.lose_value)
 
     def log(self, body: str, severity: int, values: Mapping[str, Any], *, rare: bool = False) -> None:
         """A ``train.log`` record at the step we are at; a ``rare`` one also when the queue is full."""

@@ -25,7 +25,7 @@ def start(arguments: dict[str, Any]) -> None:
         logger.warning("init was called before and its session goes on; call shutdown first to start another")
         return
     with guard:
-        session = Session(settings, identify(settings), _api._handlers, _api._tunables)
+        session = Session(settings, identify(settings), _api._handlers, _api._tunables, hot=_api._hot)
         _watch()
         session.start()
         _api.use(session)

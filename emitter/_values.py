@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from emitter import _tensors
@@ -116,6 +116,18 @@ class Reading:
             raise
         except Exception:  # noqa: BLE001 - a value's own code may raise anything
             return UNREADABLE
+
+
+def merge(given: Mapping[Any, Any], values: dict[str, Any], bad: Callable[[], None]) -> dict[str, Any]:
+    """Both, the named values winning; what is no mapping is left out, and ``bad`` is called."""
+    try:
+        both: dict[Any, Any] = {**given, **values}
+        if all(type(name) is str for name in both):
+            return both
+        return {name: value if isinstance(name, str) else UNREADABLE for name, value in both.items()}
+    except Exception:  # noqa: BLE001 - whatever was passed, it must not end the loop
+        bad()
+        return values
 
 
 def snapshot(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,54 +17,81 @@ PATIENCE_S: Final = 1.0
 POLL_S: Final = 0.05
 
 
+class Ticket:
+    """Such a record. It stands in the queue to get its number, and again if its values come later."""
+
+    __slots__ = ("came", "reading", "row", "seen", "seq")
+
+    def __init__(self, row: tuple[Any, ...], reading: Reading) -> None:
+        self.row, self.reading = row, reading
+        self.seq: int | None = None
+        self.came = self.seen = False
+
+
 class Waiting:
-    """``add`` from any thread, ``settle`` from the sender's."""
+    """``add`` from any thread, ``settle`` and ``leaves`` from those that send."""
 
     def __init__(
         self,
-        ready: Callable[[tuple[Any, ...]], None],
+        ready: Callable[[Ticket], None],
         unread: Callable[[int], None],
         urgent: Callable[[], None],
     ) -> None:
         self._ready, self._unread, self._urgent = ready, unread, urgent
-        self._rows: deque[tuple[tuple[Any, ...], Reading]] = deque()
+        self._tickets: deque[Ticket] = deque()
+        self._lock = threading.Lock()
         self.used = False
+        self.held = 0
+        """Records that have left the queue and are not back."""
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._tickets)
 
     def add(self, row: tuple[Any, ...], reading: Reading) -> None:
         """Keep the record until its values have come."""
         self.used = True
-        self._rows.append((row, reading))
+        ticket = Ticket(row, reading)
+        self._tickets.append(ticket)
+        self._ready(ticket)
+
+    def leaves(self, ticket: Ticket) -> bool:
+        """The ticket came out of the queue: whether its record is complete. If not, it comes again."""
+        with self._lock:
+            ticket.seen = True
+            self.held += not ticket.came
+            return ticket.came
 
     def settle(self, now_ns: int) -> None:
         """Hand over the records that are complete, and those that have waited long enough."""
-        if not self._rows:
+        if not self._tickets:
             return
         kept = []
-        for _ in range(len(self._rows)):
-            row, reading = self._rows.popleft()
-            late = now_ns - row[0] > PATIENCE_S * 1e9
-            if late or all(arrival.poll() for arrival in reading.arrivals):
-                self._release(row)
+        for _ in range(len(self._tickets)):
+            ticket = self._tickets.popleft()
+            late = now_ns - ticket.row[0] > PATIENCE_S * 1e9
+            if late or all(arrival.poll() for arrival in ticket.reading.arrivals):
+                self._release(ticket)
             else:
-                kept.append((row, reading))
-        self._rows.extendleft(reversed(kept))
+                kept.append(ticket)
+        self._tickets.extendleft(reversed(kept))
 
     def finish(self, now_ns: Callable[[], int]) -> None:
         """Wait for what is left, for as long as patience allows."""
         end = time.monotonic() + PATIENCE_S
-        while self._rows and time.monotonic() < end:
+        while self._tickets and time.monotonic() < end:
             self.settle(now_ns())
             time.sleep(0.002)
         self.settle(now_ns() + int(PATIENCE_S * 1e9))
 
-    def _release(self, row: tuple[Any, ...]) -> None:
-        missing, bad = _fill(row[5])
+    def _release(self, ticket: Ticket) -> None:
+        missing, bad = _fill(ticket.row[5])
         if missing:
             self._unread(missing)
-        self._ready(row)
+        with self._lock:
+            ticket.came, seen = True, ticket.seen
+            self.held -= seen
+        if seen:
+            self._ready(ticket)
         if bad:
             self._urgent()
 

@@ -119,7 +119,7 @@ def capture(run: str = "test", *, clock: Clock | None = None, **settings: Any) -
     exporter = MemoryExporter()
     session = Session(
         resolved, identify(resolved, environ={}), _api._handlers, _api._tunables,
-        clock=clock, exporter=exporter, threads=False,
+        clock=clock, exporter=exporter, threads=False, hot=_api._hot,
     )  # fmt: skip
     captured = Captured(session, exporter)
     session.start()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from emitter._records import Log, Span
@@ -19,18 +20,30 @@ Fields = dict[int, list[Any]]
 
 def resource(body: bytes) -> dict[str, Any]:
     """The resource attributes of a request."""
-    group = fields_of(_first(fields_of(body), 1))
-    return _attributes(fields_of(_first(group, 1)).get(1, []))
+    with _expected():
+        group = fields_of(_first(fields_of(body), 1))
+        return _attributes(fields_of(_first(group, 1)).get(1, []))
 
 
 def logs(body: bytes) -> list[Log]:
     """The records of an ExportLogsServiceRequest."""
-    return [_log(fields_of(record)) for record in _records(body)]
+    with _expected():
+        return [_log(fields_of(record)) for record in _records(body)]
 
 
 def spans(body: bytes) -> list[Span]:
     """The spans of an ExportTraceServiceRequest."""
-    return [_span(fields_of(record)) for record in _records(body)]
+    with _expected():
+        return [_span(fields_of(record)) for record in _records(body)]
+
+
+@contextmanager
+def _expected() -> Iterator[None]:
+    """A field of another kind than ours shows as an operation that its value does not have."""
+    try:
+        yield
+    except (AttributeError, TypeError, OverflowError, struct.error) as error:
+        raise ValueError(f"expected a request of ours: {error}") from error
 
 
 def _records(body: bytes) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -17,6 +17,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from emitter._clock import Clock
+from emitter._intake import Intake
 from emitter._packer import BODY_LIMIT, RECORD_LIMIT, REQUEST_LIMIT, Packer
 from emitter._queue import Queue
 from emitter._records import LOGS, TRACES, Item, Log, Payload, Span
@@ -140,11 +141,23 @@ def rows(draw: st.DrawFn) -> list[tuple[Any, ...]]:
     return made
 
 
+class Given(Intake):
+    """Leaves rows the numbers that they have."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        super().__init__(Queue(0))
+        self._rows = rows
+
+    def take(self, most: int) -> list[Any]:
+        """The next rows as they are."""
+        taken, self._rows = self._rows[:most], self._rows[most:]
+        return taken
+
+
 def packed(waiting: list[Any], batch_size: int = 512) -> tuple[list[Payload], Queue]:
     """All requests that these queue items become."""
     queue = Queue(10**6)
-    queue.items.extend(waiting)
-    packer = Packer(queue, Encoder(RESOURCE), Clock(lambda: 10**18, lambda: 0), batch_size)
+    packer = Packer(queue, Encoder(RESOURCE), Clock(lambda: 10**18, lambda: 0), batch_size, Given(waiting))
     found = []
     while (payload := packer.request(LOGS)) is not None:
         found.append(payload)
@@ -357,6 +370,7 @@ def test_varint_is_what_protobuf_writes(number: int) -> None:
     assert wire.varint(number) == b"".join(expected)
 
 
+@example(b"\r\0\0\0\0")
 @given(st.binary(max_size=60))
 def test_decoder_of_other_bytes_raises_value_error_only(data: bytes) -> None:
     """Bytes that are no request of ours end in ValueError, or in nothing."""

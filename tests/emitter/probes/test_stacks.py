@@ -175,7 +175,7 @@ def test_a_session_sends_the_stack_of_its_stall() -> None:
     session.start()
     threading.Thread(target=look, daemon=True).start()
     for step in range(3):
-        session.step(step, None, {})
+        session.step(step)
     stuck_in_here(seen)
     session.close()
 
