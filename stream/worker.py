@@ -23,6 +23,7 @@ from stream.notify import config as hooks
 from stream.notify.config import Hook
 from stream.remediate import agent as remediate
 from stream.remediate.decisions import Sign
+from stream.remediate.settings import Settings
 from stream.rulebook import agent as rulebook
 from stream.rulebook import inforce
 from stream.rulebook.bundle import Bundle
@@ -78,16 +79,18 @@ class _Loop:
         self._kafka, self._shelf, self._mode, self._hooks = kafka, shelf, mode, hooks
         self._in_force: Bundle | None = None
         self._sign = _signing(mode)
+        self._policy = Settings(mode=mode, can_sign=self._sign is not None)
 
     async def prepare(self, host: Host) -> None:
         self._in_force = await inforce.read(self._kafka)
         await rulebook.publish(host, self._shelf.bundle, self._in_force)
+        await remediate.announce(host, self._policy)
 
     def attach(self, app: Any, host: Host) -> None:
         rules = self._shelf.first(self._in_force)
         ingest.attach(app, host)
         diagnose.attach(app, host, rules)
-        remediate.attach(app, host, rules, self._mode, self._sign)
+        remediate.attach(app, host, rules, self._policy, self._sign)
         rulebook.attach(app, host, self._shelf)
         notify.attach(app, self._kafka, self._hooks)
 

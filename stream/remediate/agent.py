@@ -1,32 +1,71 @@
-"""The agents of remediate: diagnoses, acks and the clock in, commands and intents out."""
+"""The agents of remediate: what partitions report goes into one log, and one arbiter decides by it."""
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any, Final
 
+from emitter import signing
 from emitter.vocabulary import topics
 from stream.faustkit.app import on_assigned, raw_topic
-from stream.faustkit.consume import Handle, Host
+from stream.faustkit.consume import Before, Handle, Host
+from stream.progress import Place
+from stream.records import Incoming
+from stream.remediate import reports
+from stream.remediate.bench import Bench
 from stream.remediate.decisions import Sign
-from stream.remediate.inbox import Inbox
-from stream.remediate.policy import Policy
+from stream.remediate.rebuild import read_before
+from stream.remediate.reporter import Reporter
+from stream.remediate.reports import Report
+from stream.remediate.settings import Settings
 from stream.rulelang.model import RuleSet
 
 STAGE: Final = "remediate"
 
+log = logging.getLogger(__name__)
 
-def attach(app: Any, host: Host, rules: RuleSet, mode: str, sign: Sign | None) -> None:
+
+def attach(app: Any, host: Host, rules: RuleSet, settings: Settings, sign: Sign | None) -> None:
     """Add the agents of this stage to a Faust app. They share state, partition by partition."""
-    inbox = Inbox(Policy(rules, mode), time.time_ns, sign)
-    _attach_agent(app, host, topics.TRAIN_DIAGNOSES, inbox.diagnosis)
-    _attach_agent(app, host, topics.REMEDIATION_ACKS, inbox.ack)
-    _attach_agent(app, host, topics.TRAIN_EVENTS, inbox.event)
-    on_assigned(app, topics.TRAIN_DIAGNOSES, inbox.keep)
+    operators = signing.TrustedKeys(signing.operators_path())
+
+    def believe(value: bytes, headers: dict[str, bytes]) -> str:
+        return signing.verify(value, headers, operators)
+
+    reporter = Reporter(rules, believe, time.time_ns)
+    _attach_agent(app, host, topics.TRAIN_DIAGNOSES, reporter.diagnosis)
+    _attach_agent(app, host, topics.REMEDIATION_ACKS, reporter.ack)
+    _attach_agent(app, host, topics.TRAIN_EVENTS, reporter.event)
+    _attach_agent(app, host, topics.REMEDIATION_CONTROL, reporter.word)
+    on_assigned(app, topics.TRAIN_DIAGNOSES, reporter.keep)
+
+    bench = Bench(settings, sign, time.time_ns)
+    _attach_agent(app, host, topics.REMEDIATION_INTENTS, bench.intent, _catch_up(host.outlet.kafka, bench))
+    on_assigned(app, topics.REMEDIATION_INTENTS, bench.keep)
 
 
-def _attach_agent(app: Any, host: Host, topic: str, handle: Handle) -> None:
+async def announce(host: Host, settings: Settings) -> None:
+    """Put this worker's policy into the log: from there on it is in force, for every reader of the log."""
+    await host.outlet.send([reports.encode(Report(None, time.time_ns(), policy=settings))])
+
+
+def _catch_up(kafka: str, bench: Bench) -> Before:
+    """Before the first record of the log, and after a gap, the arbiter learns what came before."""
+
+    async def before(record: Incoming) -> bool:
+        place = bench.place(record)
+        if place in (Place.AFTER_GAP, Place.NEW_LOG):
+            read = await read_before(kafka, record.offset, bench.settings.lookback_s)
+            log.info("remediation: %d records of its log read back, going on at %d", len(read), record.offset)
+            bench.begin(read, keep_breaker=place is Place.NEW_LOG)
+        return place is not Place.REPEATED
+
+    return before
+
+
+def _attach_agent(app: Any, host: Host, topic: str, handle: Handle, before: Before | None = None) -> None:
     async def agent(stream: Any) -> None:
-        await host.consume(stream, STAGE, handle)
+        await host.consume(stream, STAGE, handle, before)
 
     app.agent(raw_topic(app, topic), name=f"{STAGE}.{topic}")(agent)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from emitter.vocabulary import cloudevents
-from emitter.vocabulary.commands import Command, Reason
-from stream.remediate.incidents import Incident, Step
-from stream.remediate.state import Run
-
-LIFETIME_S: Final = 600.0
-"""How long a command is worth obeying."""
+from emitter.vocabulary import actions, cloudevents
+from emitter.vocabulary.commands import Command, Reason, Target
+from stream.remediate.incidents import Incident
+from stream.remediate.runs import Run
+from stream.remediate.steps import Step
 
 
-def build_command(run: Run, incident: Incident, step: Step, issued_ns: int) -> Command:
-    """The command of a step, issued at that time."""
+def build_command(run: Run, incident: Incident, step: Step, issued_ns: int, lifetime_s: float) -> Command:
+    """The command of a step, issued at that time. It is for all ranks, on all nodes: no rank acts alone."""
     diagnosis = step.diagnosis
     return Command(
-        id=incident.command_id(step),
+        id=step.command_id,
         run=incident.run,
-        action=step.action.name,
+        action=step.name,
         args=_args(run, incident, step),
+        target=Target(node=diagnosis.node) if step.name == "exclude_node" else Target(),
         issued=cloudevents.rfc3339(issued_ns),
-        expires=cloudevents.rfc3339(issued_ns + int(LIFETIME_S * 1e9)),
-        attempt=incident.attempt,
+        expires=cloudevents.rfc3339(issued_ns + int(lifetime_s * 1e9)),
+        attempt=step.attempt,
         reason=Reason(diagnosis.id, diagnosis.rule, diagnosis.summary),
     )
 
@@ -33,11 +32,16 @@ def expires_ns(command: Command) -> int:
     return cloudevents.parse_rfc3339(command.expires)
 
 
+def only_actors(action: str) -> bool:
+    """Whether nothing of ours executes it: a program of the user's has to."""
+    return set(actions.TABLE[action].executors) == {actions.ACTOR}
+
+
 def _args(run: Run, incident: Incident, step: Step) -> dict[str, Any]:
     args = dict(step.action.args)
-    if step.action.name == "rollback":
+    if step.name == "rollback":
         return {"lr_scale": None, **args, **_rollback(run, incident)}
-    if step.action.name == "save" and incident.numerics:
+    if step.name == "save" and incident.numerics:
         # The weights may be spoilt: kept apart, never something to go back to.
         return {**args, "kind": "forensic"}
     return args

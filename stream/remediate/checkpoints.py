@@ -57,6 +57,10 @@ class Checkpoints:
         good = [c for c in self._saved if c.saved_ns <= time_ns and (step is None or c.step < step)]
         return max(good, key=lambda c: (c.saved_ns, c.step), default=None)
 
+    def newest(self) -> Checkpoint | None:
+        """The one saved last."""
+        return max(self._saved, key=lambda c: (c.saved_ns, c.step), default=None)
+
     def forget_after(self, step: int | None, time_ns: int) -> None:
         """Drop what belongs to the stretch that a rollback undoes."""
         good = [c for c in self._saved if c.saved_ns <= time_ns and (step is None or c.step < step)]

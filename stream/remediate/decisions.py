@@ -1,15 +1,19 @@
-"""Decisions of the policy, and the records they become."""
+"""Decisions: the ledger of remediation, line by line, and the records they become."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
 
 from emitter.vocabulary import cloudevents, topics
 from emitter.vocabulary.commands import Command
 from stream.records import Headers, Outgoing
-from stream.remediate.incidents import Incident, Step
+from stream.remediate.incidents import Incident
+from stream.remediate.steps import Step
+
+Sign: TypeAlias = Callable[[bytes], Headers]
+"""The headers that sign these bytes."""
 
 OPENED: Final = "opened"
 CLOSED: Final = "closed"
@@ -19,32 +23,53 @@ SENT: Final = "sent"
 RESENT: Final = "resent"
 HELD: Final = "held"
 """Waits for a person's approval."""
+APPROVED: Final = "approved"
+REJECTED: Final = "rejected"
 SHADOW: Final = "shadow"
 """What would have been sent."""
 COOLDOWN: Final = "cooldown"
+BUDGET: Final = "budget"
+SILENCED: Final = "silenced"
+SUPPRESSED: Final = "suppressed"
+"""Not done, because the circuit breaker is open."""
 NOTIFIED: Final = "notified"
-"""``notify``: this record is the notification; nothing goes to the trainer."""
+"""This record is the notification; nothing goes to the trainer."""
 SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
 EXPIRED: Final = "expired"
 WITHDRAWN: Final = "withdrawn"
+ESCALATED: Final = "escalated"
+BREAKER_TRIPPED: Final = "breaker_tripped"
+BREAKER_RESET: Final = "breaker_reset"
+SILENCE_BEGAN: Final = "silence_began"
+SILENCE_ENDED: Final = "silence_ended"
+REFUSED: Final = "refused"
+"""A word on remediation.control that is not believed, or comes too late."""
+POLICY: Final = "policy"
+"""Another policy is in force from here on."""
 
-NO_KEY: Final = "no signing key; make one with `trainwarden keys new`, or name one in TRAINWARDEN_SIGNING_KEY"
-
-Sign = Callable[[bytes], Headers]
-"""The headers that make a message believed."""
+DECISIONS: Final = (
+    OPENED, CLOSED, IGNORED, SENT, RESENT, HELD, APPROVED, REJECTED, SHADOW, COOLDOWN, BUDGET, SILENCED,
+    SUPPRESSED, NOTIFIED, SUCCEEDED, FAILED, EXPIRED, WITHDRAWN, ESCALATED, BREAKER_TRIPPED, BREAKER_RESET,
+    SILENCE_BEGAN, SILENCE_ENDED, REFUSED, POLICY,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One line of the ledger on ``remediation.intents``; ``command`` is there where one was made."""
+    """One line of the ledger. ``author`` and ``key``: the person, and the key that signed; else None.
+
+    ``command`` is there where one was made. ``detail``: what else the decision was made of.
+    """
 
     id: str
     decision: str
     run: str
     attempt: int
     time_ns: int
+    run_name: str | None = None
     reason: str | None = None
+    severity: str | None = None
     incident: str | None = None
     diagnosis: str | None = None
     rule: str | None = None
@@ -52,6 +77,9 @@ class Decision:
     action: str | None = None
     position: int | None = None
     command: Command | None = None
+    author: str | None = None
+    key: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The ``data`` of the intent."""
@@ -62,56 +90,74 @@ class Decision:
 
 
 def of_step(
-    decision: str, incident: Incident, step: Step, time_ns: int, reason: str | None = None
+    decision: str, incident: Incident, step: Step, time_ns: int, reason: str | None = None, **more: Any
 ) -> Decision:
     """A decision about one planned action."""
     again = f"/{step.times_sent}" if decision == RESENT else ""
     return Decision(
-        id=f"{incident.command_id(step)}/{decision}{again}",
+        id=f"{step.command_id}/{decision}{again}",
         decision=decision,
         run=incident.run,
-        attempt=incident.attempt,
+        attempt=step.attempt,
         time_ns=time_ns,
+        run_name=incident.run_name,
         reason=reason,
+        severity=step.diagnosis.severity,
         incident=incident.id,
         diagnosis=step.diagnosis.id,
-        rule=step.rule.id,
+        rule=step.diagnosis.rule,
         rule_version=step.diagnosis.rule_version,
-        action=step.action.name,
+        action=step.name,
         position=step.position,
         command=step.command,
+        **more,
     )
 
 
-def of_incident(decision: str, incident: Incident, time_ns: int, reason: str | None = None) -> Decision:
-    """A decision about a whole incident."""
+def of_incident(
+    decision: str, incident: Incident, time_ns: int, reason: str | None = None, again: str = ""
+) -> Decision:
+    """A decision about a whole incident, by its cause."""
+    cause = incident.members[incident.cause()].diagnosis
     return Decision(
-        id=f"{incident.id}/{decision}",
+        id=f"{incident.id}/{decision}{again}",
         decision=decision,
         run=incident.run,
         attempt=incident.attempt,
         time_ns=time_ns,
+        run_name=incident.run_name,
         reason=reason,
+        severity=cause.severity,
         incident=incident.id,
+        diagnosis=cause.id,
+        rule=cause.rule,
+        rule_version=cause.rule_version,
     )
 
 
-def records(decision: Decision, sign: Sign | None) -> list[Outgoing]:
-    """The command, where one is to be sent, then the decision itself. Without a key nothing is sent."""
-    sends = decision.decision in (SENT, RESENT) and decision.command is not None
-    if sends and sign is None:
-        decision = replace(decision, id=f"{decision.id}/{HELD}", decision=HELD, reason=NO_KEY)
-    intent = cloudevents.encode(
+def record(decision: Decision) -> Outgoing:
+    """The record of a decision on ``remediation.intents``."""
+    value = cloudevents.encode(
         cloudevents.INTENT,
         decision.id,
         decision.run,
         cloudevents.rfc3339(decision.time_ns),
         decision.to_json(),
     )
-    key = decision.run.encode()
-    ledger = Outgoing(topics.REMEDIATION_INTENTS, intent, key, headers=cloudevents.HEADERS)
-    if not sends or sign is None or decision.command is None:
-        return [ledger]
-    command = decision.command.encode()
-    headers = [*cloudevents.HEADERS, *sign(command)]
-    return [Outgoing(topics.REMEDIATION_COMMANDS, command, key, headers=headers), ledger]
+    return Outgoing(topics.REMEDIATION_INTENTS, value, _key(decision.run), headers=cloudevents.HEADERS)
+
+
+def incident_record(incident: Incident, time_ns: int, ranks: int) -> Outgoing:
+    """The record of an incident as it stands; each one has the next number."""
+    incident.seq += 1
+    incident.changed = False
+    time = cloudevents.rfc3339(time_ns)
+    data = {**incident.to_json(ranks), "time": time}
+    value = cloudevents.encode(
+        cloudevents.INCIDENT, f"{incident.id}/{incident.seq}", incident.run, time, data
+    )
+    return Outgoing(topics.REMEDIATION_INTENTS, value, _key(incident.run), headers=cloudevents.HEADERS)
+
+
+def _key(run: str) -> bytes | None:
+    return run.encode() or None

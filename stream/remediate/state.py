@@ -1,102 +1,135 @@
-"""What remediation remembers of the runs of one partition."""
+"""What the arbiter remembers: everything in it follows from the log of remediation."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from emitter.vocabulary import events as vocabulary
-from stream.events import Event, Resource, Source
-from stream.remediate.checkpoints import Checkpoints
-from stream.remediate.clock import Clock
+from stream.placements import Placed
+from stream.progress import Place, Progress
+from stream.records import Incoming
 from stream.remediate.incidents import Incident
+from stream.remediate.reports import Source
+from stream.remediate.runs import Run
+from stream.remediate.settings import Settings, Silence
+from stream.remediate.steps import Step, StepState
 
-REMEMBERED_DIAGNOSES: Final = 1000
 FORGET_ENDED_S: Final = 3600.0
 FORGET_SILENT_S: Final = 48 * 3600.0
+REMEMBERED_WORDS: Final = 10_000
 
 
-@dataclass
-class Run:
-    """One run. ``ended`` holds the ranks of this attempt whose lifecycle ended."""
+@dataclass(frozen=True)
+class Tripped:
+    """The circuit breaker is open since then; ``command`` is the one that was not sent any more."""
 
-    id: str
-    attempt: int = 0
-    world_size: int | None = None
-    ranks: set[int | None] = field(default_factory=set)
-    ended: set[int | None] = field(default_factory=set)
-    incident: Incident | None = None
-    cooldowns: dict[str, int] = field(default_factory=dict)
-    checkpoints: Checkpoints = field(default_factory=Checkpoints)
-    seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    offsets: dict[tuple[str, int], int] = field(default_factory=dict)
-    last_ns: int = 0
-
-    @property
-    def over(self) -> bool:
-        """Every rank of the attempt has ended."""
-        return bool(self.ended) and len(self.ended) >= (self.world_size or len(self.ranks) or 1)
-
-    @property
-    def targets(self) -> set[int | None]:
-        """The ranks that must have done a command before it has succeeded; empty where unknown."""
-        if self.world_size is not None and self.world_size > 1:
-            return set(range(self.world_size))
-        return set()
-
-    def first_sight(self, diagnosis: str) -> bool:
-        """Whether this diagnosis id fires for the first time; remembers it."""
-        if diagnosis in self.seen:
-            return False
-        self.seen[diagnosis] = None
-        while len(self.seen) > REMEMBERED_DIAGNOSES:
-            self.seen.popitem(last=False)
-        return True
-
-    def first_reading(self, source: Source) -> bool:
-        """Whether a batch from here is new; ingest repeats batches after a crash."""
-        place = (source.topic, source.partition)
-        if source.last <= self.offsets.get(place, -1):
-            return False
-        self.offsets[place] = source.last
-        return True
-
-    def live(self, event: Event, sender: Resource) -> None:
-        """Take in a lifecycle event of the present attempt."""
-        self.world_size = sender.world_size or self.world_size
-        self.ranks.add(sender.rank)
-        if event.values.get(vocabulary.LIFECYCLE_STATE) in vocabulary.ENDED_STATES:
-            self.ended.add(sender.rank)
-        else:
-            self.ended.discard(sender.rank)
-
-    def begin_attempt(self, attempt: int) -> None:
-        """Forget what belongs to an older attempt; checkpoints and cooldowns outlive it."""
-        self.attempt = attempt
-        self.ranks.clear()
-        self.ended.clear()
+    time_ns: int
+    command: str
+    reason: str
 
 
 @dataclass
 class State:
-    """The runs of one partition and their clock."""
+    """``acted``: when a run was last acted on, by run. ``words``: what people said that was taken in.
 
-    clock: Clock = field(default_factory=Clock)
+    ``hosts``: which runs are where. ``offsets``: how far the facts of a run were read, by their sources.
+    """
+
+    settings: Settings = field(default_factory=Settings)
     runs: dict[str, Run] = field(default_factory=dict)
+    clocks: dict[int, int] = field(default_factory=dict)
+    acted: dict[str, int] = field(default_factory=dict)
+    tripped: Tripped | None = None
+    silences: dict[str, Silence] = field(default_factory=dict)
+    words: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    hosts: dict[str, dict[str, Placed]] = field(default_factory=dict)
+    offsets: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    _progress: dict[tuple[str, int], Progress] = field(default_factory=dict)
 
-    def run(self, run_id: str) -> Run:
+    def new(self, source: Source | None) -> bool:
+        """Whether a report of this record is the first one: a worker that took over repeats some."""
+        if source is None:
+            return True
+        progress = self._progress.setdefault((source.topic, source.partition), Progress())
+        record = Incoming(
+            source.topic, source.partition, source.offset, b"", timestamp_ms=source.timestamp_ms
+        )
+        return progress.place(record) is not Place.REPEATED
+
+    def first_reading(self, run: str, batch: tuple[str, int, int] | None) -> bool:
+        """Whether a batch of events is new; ingest repeats batches after a crash."""
+        if batch is None:
+            return True
+        topic, partition, last = batch
+        if last <= self.offsets.get((run, topic, partition), -1):
+            return False
+        self.offsets[run, topic, partition] = last
+        return True
+
+    def run(self, run_id: str, partition: int) -> Run:
         """The run of this id, made when it is new."""
         run = self.runs.get(run_id)
         if run is None:
-            run = self.runs[run_id] = Run(run_id, last_ns=self.clock.now_ns or 0)
-        run.last_ns = max(run.last_ns, self.clock.now_ns or 0)
+            run = self.runs[run_id] = Run(run_id)
+        run.partition = partition
+        run.last_ns = max(run.last_ns, self.now(run))
         return run
 
-    def forget_old(self) -> None:
-        """Drop runs that ended or fell silent long ago, so that memory stays bounded."""
-        now = self.clock.now_ns or 0
+    def now(self, run: Run) -> int:
+        """The clock of the run's partition; 0 before it was told."""
+        return self.clocks.get(run.partition, 0)
+
+    def find(self, command: str) -> tuple[Run, Incident, Step] | None:
+        """The step of this command, in whatever run it is."""
+        for run in self.runs.values():
+            for incident in run.incidents:
+                step = incident.find(command)
+                if step is not None:
+                    return run, incident, step
+        return None
+
+    def silence_of(self, run: Run, rule: str, time_ns: int) -> Silence | None:
+        """The silence that covers this rule in this run now."""
+        known = (*self.settings.silences, *self.silences.values())
+        return next((one for one in known if one.covers(run.id, run.name, rule, time_ns)), None)
+
+    def heard(self, word: str) -> bool:
+        """Whether this word was taken in before; remembers it."""
+        if word in self.words:
+            return True
+        self.words[word] = None
+        while len(self.words) > REMEMBERED_WORDS:
+            self.words.popitem(last=False)
+        return False
+
+    def busy(self, partition: int) -> Iterator[Run]:
+        """The runs of a partition to which time may matter."""
+        return (
+            run
+            for run in list(self.runs.values())
+            if run.partition == partition and (run.incidents or (run.over_ns is not None and not run.gone))
+        )
+
+    def forget_old(self, partition: int) -> list[Run]:
+        """Drop the runs of a partition that ended or fell silent long ago; which these are."""
+        now, gone = self.clocks.get(partition, 0), []
         for run in list(self.runs.values()):
             limit_s = FORGET_ENDED_S if run.over else FORGET_SILENT_S
-            if run.incident is None and now - run.last_ns > limit_s * 1e9:
-                del self.runs[run.id]
+            if run.partition == partition and not run.incidents and now - run.last_ns > limit_s * 1e9:
+                gone.append(self.runs.pop(run.id))
+        if gone:
+            names = {run.id for run in gone}
+            self.offsets = {place: last for place, last in self.offsets.items() if place[0] not in names}
+        return gone
+
+
+def destructive_under_way(run: Run, incident: Incident, names: frozenset[str]) -> bool:
+    """Whether another incident of the run has sent something that tears the run down."""
+    return any(
+        step.state is StepState.SENT and step.name in names
+        for other in run.incidents
+        if other is not incident
+        for step in other.steps
+    )

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from emitter.vocabulary import topics
-from stream.sink.decisions import add_ack, add_command, add_decision, add_diagnosis
+from stream.sink.decisions import add_ack, add_command, add_control, add_diagnosis, add_intent
 from stream.sink.logs import add_logs
 from stream.sink.points import add_metrics
 from stream.sink.recent import Recent
@@ -25,7 +25,8 @@ ADDERS: Final[Mapping[str, Adder]] = MappingProxyType(
         topics.TRAIN_DIAGNOSES: add_diagnosis,
         topics.REMEDIATION_COMMANDS: add_command,
         topics.REMEDIATION_ACKS: add_ack,
-        topics.REMEDIATION_INTENTS: add_decision,
+        topics.REMEDIATION_INTENTS: add_intent,
+        topics.REMEDIATION_CONTROL: add_control,
     }
 )
 """The topics the sink reads, and what turns a record of each into rows."""

@@ -36,6 +36,8 @@ DIAGNOSES: Final = "train_diagnoses"
 COMMANDS: Final = "train_commands"
 ACKS: Final = "train_acks"
 DECISIONS: Final = "train_decisions"
+INCIDENTS: Final = "train_incident_changes"
+CONTROL: Final = "train_control"
 RUNS: Final = "train_runs"
 
 SCHEMAS: Final = {
@@ -112,7 +114,24 @@ SCHEMAS: Final = {
             ("id", pa.string()), ("decision", LOW), ("run", LOW), ("attempt", pa.uint16()), ("time", TIME),
             ("incident", pa.string()), ("diagnosis", pa.string()), ("rule", LOW), ("rule_version", LOW),
             ("action", LOW), ("position", pa.int64()), ("command", pa.string()), ("reason", pa.string()),
+            ("run_name", LOW), ("severity", LOW), ("author", LOW), ("key", LOW), ("detail", pa.string()),
             *SOURCE,
+        ]
+    ),
+    INCIDENTS: pa.schema(
+        [
+            ("id", pa.string()), ("seq", pa.uint32()), ("run", LOW), ("run_name", LOW),
+            ("attempt", pa.uint16()), ("state", LOW), ("time", TIME), ("began", TIME), ("ended", TIME),
+            ("outcome", pa.string()), ("rule", LOW), ("category", LOW), ("severity", LOW),
+            ("summary", pa.string()), ("lost_steps", pa.int64()), ("lost_seconds", pa.float64()),
+            ("gpu_seconds", pa.float64()), ("cause", pa.string()), ("symptoms", pa.string()),
+            ("timeline", pa.string()), ("actions", pa.string()), *SOURCE,
+        ]
+    ),
+    CONTROL: pa.schema(
+        [
+            ("id", pa.string()), ("kind", LOW), ("author", LOW), ("time", TIME), ("command", pa.string()),
+            ("reason", pa.string()), ("silence", pa.string()), *SOURCE,
         ]
     ),
     RUNS: pa.schema(

@@ -143,6 +143,10 @@ class Ends:
         mine = [message.value for message in self.collected[topic] if message.key == run.encode()]
         return [json.loads(value)["data"] for value in mine]
 
+    def decisions(self, run: str) -> list[dict[str, Any]]:
+        """The lines of the ledger about this run so far."""
+        return [data for data in self.data(topics.REMEDIATION_INTENTS, run) if "decision" in data]
+
     async def wait(self, condition: Callable[[], Any], what: str, timeout: float = WAIT_S) -> Any:
         """The first truthy result of the condition."""
 

@@ -75,7 +75,7 @@ def test_a_silent_rank_is_diagnosed_once_the_clock_goes_on(worker: Worker, broke
             await ends.send(topics.OTLP_LOGS, beat, rank.emitter)
             found = await ends.wait(lambda: ends.data(topics.TRAIN_DIAGNOSES, run), "a diagnosis")
             assert [(d["rule"], d["state"]) for d in found] == [("no-heartbeat", "firing")]
-            intents = await ends.wait(lambda: ends.data(topics.REMEDIATION_INTENTS, run)[1:], "intents")
+            intents = await ends.wait(lambda: ends.decisions(run)[1:], "intents")
             assert [i["decision"] for i in intents] == ["notified"]
             assert ends.data(topics.REMEDIATION_COMMANDS, run) == []
 
@@ -92,6 +92,7 @@ def test_a_silent_rank_is_diagnosed_once_the_clock_goes_on(worker: Worker, broke
         (topics.TRAIN_EVENTS, "remediate", "train.events: "),
         (topics.TRAIN_DIAGNOSES, "remediate", "diagnosis: |expected a CloudEvent"),
         (topics.REMEDIATION_ACKS, "remediate", "expected a CloudEvent"),
+        (topics.REMEDIATION_CONTROL, "remediate", "expected a CloudEvent"),
     ],
 )
 def test_bytes_nobody_understands_become_a_dead_letter(
@@ -127,6 +128,7 @@ def test_health_says_what_is_assigned(worker: Worker) -> None:
     assert (status, report["ready"], report["reason"]) == (200, True, None)
     assert set(report["partitions"]) == {
         *topics.OTLP_TOPICS, topics.TRAIN_EVENTS, topics.TRAIN_DIAGNOSES, topics.REMEDIATION_ACKS,
+        topics.REMEDIATION_INTENTS, topics.REMEDIATION_CONTROL,
     }  # fmt: skip
 
 

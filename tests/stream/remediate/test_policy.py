@@ -6,8 +6,6 @@ import pytest
 
 from emitter.vocabulary import commands
 from emitter.vocabulary.commands import command_id
-from stream.remediate.policy import Policy
-from stream.rulelang import RuleSet
 from tests.stream.remediate.scenes import RUN, START_NS, Scene
 
 
@@ -23,7 +21,9 @@ def test_actions_go_out_in_order_each_once_the_one_before_ended_well() -> None:
     assert scene.story()[2:] == ["succeeded save", "sent rollback"]
     scene.ack(scene.sent[1], commands.SUCCEEDED)
     scene.resolve(at_s=1)
-    assert scene.story()[4:] == ["succeeded rollback", "withdrawn pause", "closed"]
+    assert scene.story()[4:] == ["succeeded rollback", "withdrawn pause"]
+    scene.tick(31)
+    assert scene.story()[6:] == ["closed"]
 
 
 def test_command_ids_follow_from_the_decision() -> None:
@@ -32,7 +32,7 @@ def test_command_ids_follow_from_the_decision() -> None:
     for scene in (first, second):
         scene.fire(at_s=1)
     assert first.sent == second.sent
-    incident = first.state.run(RUN).incident
+    incident = first.incident
     assert incident is not None
     assert first.sent[0].id == command_id(RUN, incident.id, "save", 0)
 
@@ -123,14 +123,17 @@ def test_notify_is_recorded_and_not_sent_to_the_trainer() -> None:
 
 @pytest.mark.parametrize("answer", [commands.REJECTED, commands.FAILED, commands.EXPIRED])
 def test_nothing_follows_an_action_that_ended_badly(answer: str) -> None:
-    """No rollback after a save that did not happen; once resolved, the rest is withdrawn."""
+    """No rollback after a save that did not happen: a person is told; the rest is withdrawn."""
     scene = Scene()
     scene.fire()
     scene.ack(scene.sent[0], answer, reason="no_handler", rank=0)
-    assert scene.story()[-1] == "failed save"
-    assert scene.made[-1].reason == f"rank 0: {answer}: no_handler"
+    assert scene.story()[2:] == ["failed save", "escalated", "notified"]
+    assert scene.made[2].reason == f"rank 0: {answer}: no_handler"
+    assert scene.made[4].reason == f"needs a person: save: rank 0: {answer}: no_handler"
     scene.resolve()
-    assert scene.story()[3:] == ["withdrawn rollback", "withdrawn pause", "closed"]
+    assert scene.story()[5:] == ["withdrawn rollback", "withdrawn pause"]
+    scene.tick(30)
+    assert scene.story()[7:] == ["closed"]
     assert len(scene.sent) == 1
 
 
@@ -154,7 +157,7 @@ def test_a_resolved_diagnosis_does_not_escalate() -> None:
     scene.resolve()
     scene.tick(1000)
     assert [c.action for c in scene.sent] == ["save", "rollback"]
-    assert scene.state.run(RUN).incident is None
+    assert scene.incident is None
 
 
 def test_settle_time_holds_actions_and_not_the_incident() -> None:
@@ -179,9 +182,12 @@ def test_a_symptom_joins_and_repeats_no_action() -> None:
     assert scene.sent[1].args["before_step"] == 117
     scene.ack(scene.sent[1], commands.SUCCEEDED)
     scene.resolve(at_s=1)
-    assert scene.state.run(RUN).incident is not None
+    assert scene.incident is not None
     scene.resolve("loss-not-finite", at_s=2)
-    assert scene.state.run(RUN).incident is None
+    scene.tick(31)
+    assert scene.incident is not None
+    scene.tick(32)
+    assert scene.incident is None
 
 
 def test_cooldown_is_per_run_and_action() -> None:
@@ -249,7 +255,7 @@ def test_catching_up_never_sends_an_expired_command() -> None:
     scene = Scene()
     scene.wall_ns = START_NS + 3600 * 10**9
     scene.fire()
-    assert scene.story() == ["opened", "expired save"]
+    assert scene.story() == ["opened", "expired save", "escalated", "notified"]
     assert scene.sent == []
 
 
@@ -266,17 +272,34 @@ def test_a_command_needs_every_rank() -> None:
 
 
 def test_an_ended_run_is_left_alone() -> None:
-    """Its commands are withdrawn, its incident closes, nothing escalates, nothing new begins."""
+    """Its commands are withdrawn, its incident closes as ended, nothing escalates, nothing new begins."""
     scene = Scene()
     scene.lifecycle("started", rank=0)
     scene.fire()
-    scene.lifecycle("failed", rank=0)
+    scene.lifecycle("finished", rank=0)
     assert scene.story()[2:] == ["withdrawn save", "withdrawn rollback", "withdrawn pause", "closed"]
+    assert scene.published[-1]["state"] == "ended"
     scene.tick(1000)
     scene.fire("loss-not-finite", at_s=1000)
     assert scene.story()[-1] == "ignored"
     assert scene.made[-1].reason == "the run ended"
     assert len(scene.sent) == 1
+
+
+def test_a_run_that_failed_ends_once_no_attempt_follows() -> None:
+    """Commands are withdrawn at once; the incident waits as long as a supervisor may take to restart."""
+    scene = Scene()
+    scene.lifecycle("started", rank=0)
+    scene.fire()
+    scene.lifecycle("failed", rank=0)
+    assert scene.story()[2:] == ["withdrawn save", "withdrawn rollback", "withdrawn pause"]
+    scene.fire("loss-not-finite", at_s=1)
+    scene.tick(299)
+    assert scene.incident is not None
+    assert len(scene.sent) == 1
+    scene.tick(300)
+    assert scene.story()[5:] == ["withdrawn save", "withdrawn rollback", "closed"]
+    assert scene.published[-1]["state"] == "ended"
 
 
 def test_a_run_is_over_when_all_ranks_are() -> None:
@@ -290,14 +313,16 @@ def test_a_run_is_over_when_all_ranks_are() -> None:
 
 
 def test_a_new_attempt_withdraws_what_was_meant_for_the_old_one() -> None:
-    """And late diagnoses of the old attempt are recorded only."""
+    """And late diagnoses and answers of the old attempt are recorded only."""
     scene = Scene()
     scene.fire()
     scene.lifecycle("started", attempt=1, rank=0)
-    assert scene.story()[-1] == "closed"
+    assert scene.story()[2:] == ["withdrawn save", "withdrawn rollback", "withdrawn pause"]
     scene.fire("loss-not-finite", attempt=0)
     assert scene.made[-1].reason == "attempt 0 is over, attempt 1 runs"
-    assert scene.ack(scene.sent[0], commands.SUCCEEDED) == []
+    assert scene.ack(scene.sent[0], commands.SUCCEEDED, attempt=0) == []
+    assert [d.decision for d in scene.tick(31)] == ["closed"]
+    assert scene.published[-1]["state"] == "resolved"
 
 
 def test_a_diagnosis_of_a_newer_attempt_begins_it() -> None:
@@ -329,12 +354,6 @@ def test_runs_that_ended_long_ago_are_forgotten() -> None:
     scene.lifecycle("started", rank=0)
     scene.lifecycle("finished", rank=0)
     scene.tick(3599)
-    assert RUN in scene.state.runs
+    assert RUN in scene.arbiter.state.runs
     scene.tick(3602)
-    assert RUN not in scene.state.runs
-
-
-def test_an_unknown_mode_is_refused() -> None:
-    """With the modes there are."""
-    with pytest.raises(ValueError, match="mode: expected one of act, approve, shadow, got 'yolo'"):
-        Policy(RuleSet((), ()), "yolo")
+    assert RUN not in scene.arbiter.state.runs

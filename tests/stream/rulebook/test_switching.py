@@ -13,8 +13,8 @@ from stream import events
 from stream.diagnose.batches import batches
 from stream.diagnose.inbox import Inbox
 from stream.records import BadRecordError, Incoming
-from stream.remediate.inbox import Inbox as Remediation
-from stream.remediate.policy import Policy
+from stream.remediate import reports
+from stream.remediate.reporter import Reporter
 from stream.rulebook.bundle import Bundle
 from stream.rulelang import load_texts
 
@@ -89,7 +89,7 @@ def test_a_partition_that_begins_afresh_keeps_the_rules_it_was_switched_to() -> 
 def test_rules_that_do_not_load_are_set_aside(payload: bytes, message: str) -> None:
     """The record is a dead letter that says why, for both stages, and the old rules stay."""
     log, rules = _Log(), load_texts(_bundle(10).texts)
-    inbox, remediation = Inbox(rules), Remediation(Policy(rules, "act"), lambda: 0, lambda value: [])
+    inbox, remediation = Inbox(rules), Reporter(rules, _believe_nobody, lambda: 0)
     record = log.record(0, events.Rules(events.VERSION, "0123", payload))
     for stage in (inbox.event, remediation.event):
         with pytest.raises(BadRecordError, match=message):
@@ -97,22 +97,25 @@ def test_rules_that_do_not_load_are_set_aside(payload: bytes, message: str) -> N
     assert _states(inbox.event(log.loss(0, "a", 50.0))) == [FIRING]
 
 
-def _decided(remediation: Remediation, partition: int, run: str, rule: str) -> list[str]:
-    """The actions that follow from a firing of this rule."""
+def _believe_nobody(value: bytes, headers: dict[str, bytes]) -> str:
+    raise AssertionError("nothing is said here")
+
+
+def _planned(remediation: Reporter, partition: int, run: str, rule: str) -> list[str] | None:
+    """The actions that remediation is told with a firing of this rule; None: there is no such rule."""
     made = Diagnosis(f"{run}-{rule}", rule, "divergence", "warning", FIRING, run, "2026-01-01T00:00:00Z", "s")
     record = Incoming(topics.TRAIN_DIAGNOSES, partition, 0, made.encode(), run.encode())
-    found = [one for one in remediation.diagnosis(record) if one.topic == topics.REMEDIATION_COMMANDS]
-    return [json.loads(one.value)["data"]["action"] for one in found]
+    (told,) = remediation.diagnosis(record)
+    report = reports.decode(told.value)
+    assert report is not None
+    return None if report.plan is None else [action.name for action in report.plan.then]
 
 
 def test_remediation_follows_partition_by_partition() -> None:
     """The actions of a rule are those of the rules in force on its run's partition."""
-    log, remediation = (
-        _Log(),
-        Remediation(Policy(load_texts(_bundle(10).texts), "act"), lambda: 0, lambda value: []),
-    )
+    log, remediation = _Log(), Reporter(load_texts(_bundle(10).texts), _believe_nobody, lambda: 0)
     remediation.event(log.switch(0, _bundle(10, action="pause")))
     remediation.event(log.switch(1, _bundle(10, name="other")))
-    assert _decided(remediation, 0, "a", "high") == ["pause"]
-    assert _decided(remediation, 1, "b", "high") == []
-    assert _decided(remediation, 1, "c", "other") == ["save"]
+    assert _planned(remediation, 0, "a", "high") == ["pause"]
+    assert _planned(remediation, 1, "b", "high") is None
+    assert _planned(remediation, 1, "c", "other") == ["save"]

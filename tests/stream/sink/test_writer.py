@@ -134,28 +134,23 @@ def test_a_runs_state_follows_from_its_ranks(history_url: str, database: Client,
     assert row == [("gpt", 1, expected, 8, len(ranks), T0, T0 + 9, 6)]
 
 
-def test_a_decision_published_twice_is_one_and_incidents_are_summed_up(
-    history_url: str, database: Client
-) -> None:
-    """train_incidents: began and ended, rules, and the actions in the order they were sent."""
+def test_an_incident_is_shown_as_it_stands_now(history_url: str, database: Client) -> None:
+    """train_incidents: the newest change of each, however often and in whatever order they came."""
     database.command(
-        "INSERT INTO train_decisions"
-        " (id, decision, run, time, incident, rule, diagnosis, action, reason) VALUES"
-        " ('1', 'opened', 'r', 1, 'i', '', '', '', ''),"
-        " ('2', 'sent', 'r', 3, 'i', 'b', 'd1', 'rollback', ''),"
-        " ('3', 'sent', 'r', 2, 'i', 'a', 'd0', 'save', ''),"
-        " ('3', 'sent', 'r', 2, 'i', 'a', 'd0', 'save', ''),"
-        " ('4', 'held', 'r', 4, 'i', 'a', 'd0', 'stop', ''),"
-        " ('5', 'closed', 'r', 5, 'i', '', '', '', 'ended'),"
-        " ('6', 'opened', 'r', 7, 'j', '', '', '', '')"
+        "INSERT INTO train_incident_changes"
+        " (id, seq, run, attempt, state, time, began, ended, outcome, rule, lost_steps) VALUES"
+        " ('i', 2, 'r', 0, 'resolved', 5, 1, 5, 'resolved', 'a', 7),"
+        " ('i', 1, 'r', 0, 'acting', 2, 1, NULL, '', 'b', 0),"
+        " ('i', 1, 'r', 0, 'acting', 2, 1, NULL, '', 'b', 0),"
+        " ('j', 1, 'r', 1, 'open', 8, 7, NULL, '', 'c', 0)"
     )
 
     rows = database.query(
-        "SELECT id, state, toUnixTimestamp(began), toUnixTimestamp(ended), reason, rules, diagnoses,"
-        " sent, held, failed FROM train_incidents WHERE run = 'r' ORDER BY id"
+        "SELECT id, state, attempt, toUnixTimestamp(began), toUnixTimestamp(ended), outcome, rule,"
+        " lost_steps, changes FROM train_incidents WHERE run = 'r' ORDER BY id"
     ).result_rows
 
     assert rows == [
-        ("i", "closed", 1, 5, "ended", ["a", "b"], ["d0", "d1"], ["save", "rollback"], ["stop"], []),
-        ("j", "open", 7, None, "", [], [], [], [], []),
+        ("i", "resolved", 0, 1, 5, "resolved", "a", 7, 2),
+        ("j", "open", 1, 7, None, "", "c", 0, 1),
     ]

@@ -1,0 +1,52 @@
+"""What the data say of runs, as far as remediation wants to know: who lives, and what was saved."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from emitter.vocabulary import events as vocabulary
+from stream.events import Batch, Event, Resource
+from stream.remediate.checkpoints import Checkpoint, checkpoint_of
+
+MODE_ATTRIBUTE: Final = "trainwarden.mode"
+"""Resource attribute: the mode that this run asks for."""
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """A ``train.lifecycle`` event of a rank, or a finished checkpoint. Times are Unix nanoseconds."""
+
+    attempt: int
+    time: int
+    rank: int | None = None
+    run_name: str | None = None
+    world_size: int | None = None
+    node: str | None = None
+    mode: str | None = None
+    state: str | None = None
+    checkpoint: Checkpoint | None = None
+
+
+def facts_of(batch: Batch) -> list[Fact]:
+    """All facts in a batch, in its order."""
+    found = (_fact(event, batch.resources[event.resource]) for event in batch.events)
+    return [fact for fact in found if fact is not None]
+
+
+def _fact(event: Event, sender: Resource) -> Fact | None:
+    checkpoint = checkpoint_of(event)
+    state = event.values.get(vocabulary.LIFECYCLE_STATE) if event.name == vocabulary.LIFECYCLE else None
+    if checkpoint is None and not isinstance(state, str):
+        return None
+    return Fact(
+        attempt=sender.attempt,
+        time=event.time,
+        rank=sender.rank,
+        run_name=sender.run_name,
+        world_size=sender.world_size,
+        node=sender.node,
+        mode=sender.attributes.get(MODE_ATTRIBUTE),
+        state=state if isinstance(state, str) else None,
+        checkpoint=checkpoint,
+    )
