@@ -50,11 +50,12 @@ class _Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.app: Any = None
+        self.waits_for = "the broker and its topics"
         self.signalled = asyncio.Event()
 
     def report(self) -> dict[str, Any]:
         if self.app is None:
-            return {"ready": False, "reason": "waiting for the broker and its topics", "partitions": {}}
+            return {"ready": False, "reason": f"waiting for {self.waits_for}", "partitions": {}}
         return readiness(self.app)
 
     async def run(self) -> None:
@@ -102,8 +103,9 @@ class _Worker:
         self.job.attach(app, host)
         grace_s = GRACE_S
         try:
-            self.app = app
+            self.waits_for = "partitions"
             await app.start()
+            self.app = app
             log.info("%s: started, waiting for partitions", self.job.id)
             ended = asyncio.ensure_future(app.wait_until_stopped())
             await asyncio.wait({ended, host.failed}, return_when=asyncio.FIRST_COMPLETED)
