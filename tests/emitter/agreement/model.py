@@ -1,0 +1,429 @@
+"""All states that a few ranks can come to, with the protocol's own code as the only source of what they do.
+
+A generator cannot be copied, but it can be made again and given the same answers. Where it then stands, line
+and variables, is its place, and every next operation is computed once. What happens between two operations is
+local; the scheduler takes every enabled operation of every thread, a fault at every point, and every end of a
+wait that has a limit.
+
+Atomic here, and why that is sound: ``Arm`` against the count of the training thread (test_arming searches
+that), and what the gate does under its lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from emitter.agreement import ops, rounds
+from emitter.agreement.gate import Gate, Slot, Verdict
+from emitter.agreement.words import POKE, Keys, Message
+
+KEYS: Final = Keys("m")
+LOST: Final = object()
+"""The answer of an operation that raised StoreLostError."""
+ENDED: Final = -1
+"""The place of a thread that has nothing more to do."""
+
+Make = Callable[[], Generator[Any, Any, Any]]
+
+
+class Thread:
+    """Every place that one generator can be at, found as it is asked for."""
+
+    def __init__(self, make: Make) -> None:
+        self._make = make
+        self._histories: list[tuple[Any, ...]] = []
+        self._ops: list[Any] = []
+        self._places: dict[Any, int] = {}
+        self._known: dict[tuple[int, Any], int] = {}
+        self._replay(())
+
+    def op(self, place: int) -> Any:
+        """The operation it waits for."""
+        return self._ops[place]
+
+    def after(self, place: int, answer: Any) -> int:
+        """Where this answer takes it."""
+        key = (place, answer)
+        if key not in self._known:
+            self._known[key] = self._replay((*self._histories[place], answer))
+        return self._known[key]
+
+    def _replay(self, history: tuple[Any, ...]) -> int:
+        generator = self._make()
+        try:
+            op = next(generator)
+            for answer in history:
+                lost = ops.StoreLostError("lost")
+                op = generator.throw(lost) if answer is LOST else generator.send(answer)
+        except (StopIteration, ops.StoreLostError):
+            return ENDED
+        found = _place(generator)
+        if found not in self._places:
+            self._places[found] = len(self._ops)
+            self._ops.append(op)
+            self._histories.append(history)
+        return self._places[found]
+
+
+def _place(generator: Any) -> Any:
+    """Line and variables of a generator, and of those it hands over to."""
+    found = []
+    while generator is not None and hasattr(generator, "gi_frame"):
+        frame = generator.gi_frame
+        variables = sorted((name, repr(value)) for name, value in frame.f_locals.items())
+        found.append((frame.f_code.co_name, frame.f_lasti, tuple(variables)))
+        generator = generator.gi_yieldfrom
+    return tuple(found)
+
+
+GateState = tuple[Slot | None, bool, bool, int, int, tuple[int, ...]]
+
+
+class Rank(NamedTuple):
+    """One process. ``pc`` is where its training thread is; ``ran`` are rounds run, with the count."""
+
+    pc: str
+    count: int
+    gate: GateState
+    listen: int
+    lead: int
+    leave: int
+    ran: tuple[tuple[int, int], ...]
+
+
+class Shared(NamedTuple):
+    """``store`` is None when lost for good; ``late`` are writes that were given up on, and may yet happen."""
+
+    store: frozenset[tuple[str, str]] | None
+    fresh: frozenset[tuple[str, str]]
+    late: frozenset[tuple[str, str, bool]]
+    faults: int
+
+
+class Found(NamedTuple):
+    """What a search saw. ``split`` and ``stuck`` are the states that must not be."""
+
+    states: int
+    moves: int
+    split: tuple[Rank, ...] | None
+    stuck: tuple[Rank, ...] | None
+
+
+class Numbers:
+    """A small number for each value, and back."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Any, int] = {}
+        self.values: list[Any] = []
+
+    def of(self, value: Any) -> int:
+        """The number of this value."""
+        number = self._numbers.setdefault(value, len(self.values))
+        if number == len(self.values):
+            self.values.append(value)
+        return number
+
+
+DEAD: Final = ("crashed", "stopped")
+_Moves = list[tuple[Rank, Shared]]
+
+
+class Model:
+    """``steps`` calls of step() a rank, ``proposals`` rounds, at most ``faults`` faults.
+
+    ``ends``: loops close when they are through; else they stay as they are, and ranks go on listening.
+    Arguments beyond that replace parts of the protocol, or of the store, by broken ones.
+    """
+
+    def __init__(
+        self,
+        ranks: int,
+        steps: int,
+        proposals: int,
+        faults: int,
+        *,
+        listen: Callable[..., Any] = rounds.listen,
+        lead: Callable[..., Any] | None = None,
+        ends: bool = True,
+        arm: Callable[[Gate, int, int], Any] = Gate.arm,
+        reconnects: bool = False,
+    ) -> None:
+        self._size, self._steps, self._faults = ranks, steps, faults
+        self._ends, self._arm, self._reconnects = ends, arm, reconnects
+        everyone = range(ranks)
+        self._threads = [
+            {
+                "listen": Thread(partial(listen, KEYS, rank)),
+                "leave": Thread(partial(rounds.leave, KEYS, rank, everyone)),
+                "lead": Thread(partial(lead or leading, everyone, proposals)),
+            }
+            for rank in everyone
+        ]
+        self._ranks, self._shared = Numbers(), Numbers()
+        self._known: dict[tuple[int, int, int], tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {}
+
+    def search(self, limit: int = 30_000_000) -> Found:
+        """Visit every state; stop at the first that must not be."""
+        gate: GateState = (None, False, False, 0, 0, ())
+        first = tuple(
+            self._ranks.of(Rank("run", 0, gate, 0, 0 if rank == 0 else ENDED, ENDED, ()))
+            for rank in range(self._size)
+        ) + (self._shared.of(Shared(frozenset(), frozenset(), frozenset(), self._faults)),)
+        seen, waiting, moves = {first}, [first], 0
+        while waiting:
+            state = waiting.pop()
+            following, progress = self._following(state)
+            if (not progress and not self._is_over(state)) or self._is_split(state):
+                ranks = tuple(self._ranks.values[number] for number in state[:-1])
+                return Found(len(seen), moves, *((None, ranks) if not progress else (ranks, None)))
+            moves += len(following)
+            for other in following:
+                if other not in seen:
+                    seen.add(other)
+                    waiting.append(other)
+            assert len(seen) < limit, f"more than {limit} states"
+        return Found(len(seen), moves, None, None)
+
+    def _following(self, state: tuple[int, ...]) -> tuple[list[tuple[int, ...]], bool]:
+        """Every state that can come next, and whether any of them comes without a fault."""
+        shared, progress = state[-1], False
+        found: list[tuple[int, ...]] = []
+        for place in range(self._size):
+            key = (place, state[place], shared)
+            if key not in self._known:
+                self._known[key] = self._moves(*key)
+            moves, faults = self._known[key]
+            progress = progress or bool(moves)
+            before, after = state[:place], state[place + 1 : -1]
+            for rank, then in moves:
+                found.append((*before, rank, *after, then))
+            for rank, then in faults:
+                found.append((*before, rank, *after, then))
+        late, lost = self._alone(shared)
+        found += [(*state[:-1], then) for then in (*late, *lost)]
+        return found, progress or bool(late)
+
+    def _moves(
+        self, place: int, rank: int, shared: int
+    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """What one process can do: its own moves, and faults of its own."""
+        me: Rank = self._ranks.values[rank]
+        around: Shared = self._shared.values[shared]
+        if me.pc in DEAD:
+            return [], []
+        moves = self._main(place, me, around)
+        moves += self._report(place, me, around)
+        for name in ("listen", "lead", "leave"):
+            moves += self._thread(place, me, around, name)
+        faults: _Moves = []
+        if around.faults and me.pc != "over":
+            spent = around._replace(faults=around.faults - 1)
+            faults.append((me._replace(pc="crashed"), spent))
+            if me.pc == "check" and _gate(me).at(me.count) is Verdict.HOLD:
+                # The training thread's own patience ends before it hears anything.
+                faults.append((me._replace(pc="stopped"), spent))
+        return self._numbered(moves), self._numbered(faults)
+
+    def _numbered(self, moves: _Moves) -> list[tuple[int, int]]:
+        return [(self._ranks.of(rank), self._shared.of(shared)) for rank, shared in moves]
+
+    def _alone(self, shared: int) -> tuple[list[int], list[int]]:
+        """What happens to the store by itself: late writes, and its loss."""
+        around: Shared = self._shared.values[shared]
+        late = [self._shared.of(_write_late(around, write)) for write in around.late]
+        lost = []
+        if around.faults and around.store is not None:
+            gone = around._replace(store=None, late=frozenset(), faults=around.faults - 1)
+            lost.append(self._shared.of(gone))
+        return late, lost
+
+    def _main(self, place: int, rank: Rank, around: Shared) -> _Moves:
+        """One move of the training thread; what nobody else could tell apart is one move."""
+        if rank.pc == "run" and rank.count == self._steps:
+            if not self._ends:
+                return [(rank._replace(pc="over"), around)]
+            return self._thread(place, rank._replace(pc="leaving", leave=0), around, "leave")
+        if rank.pc == "run":
+            rank = rank._replace(count=rank.count + 1)
+            if rank.gate[0] is None:  # not armed: step() does not even look
+                return [(rank, around)]
+            return [(_boundary(rank), around)]
+        if rank.pc == "handler" or (rank.pc == "check" and _gate(rank).at(rank.count) is not Verdict.HOLD):
+            return [(_boundary(rank), around)]
+        return []
+
+    def _report(self, place: int, rank: Rank, around: Shared) -> _Moves:
+        """The thread of short operations says that a round has left the slot."""
+        gate = _gate(rank)
+        if not gate.passed:
+            return []
+        op = ops.Put(KEYS.done(gate.passed.pop(0), place), POKE)
+        return [(_put_gate(rank, gate), after) for after, _ in self._store(around, op)]
+
+    def _thread(self, place: int, rank: Rank, around: Shared, name: str) -> _Moves:
+        at = getattr(rank, name)
+        if at == ENDED:
+            return []
+        thread = self._threads[place][name]
+        at, around = _observe(thread, at, around)
+        if at == ENDED:
+            return [(rank._replace(**{name: ENDED}), around)]
+        op = thread.op(at)
+        local = self._local(rank, op)
+        if local is not None:
+            moved, answer = local
+            found = [(moved, around, thread.after(at, answer))]
+        else:
+            found = [(rank, then, thread.after(at, answer)) for then, answer in self._store(around, op)]
+        return [(_ended(rank._replace(**{name: to}), name), then) for rank, then, to in found]
+
+    def _local(self, rank: Rank, op: Any) -> tuple[Rank, Any] | None:
+        """What an operation does that needs no store, and its answer."""
+        gate = _gate(rank)
+        answer: Any = None
+        if isinstance(op, ops.Next):
+            answer = gate.next(op.message)
+        elif isinstance(op, ops.Arm):
+            gone = rounds.Vote(reason="ended", gone=True)
+            answer = gone if gate.closed else self._arm(gate, op.number, rank.count)
+        elif isinstance(op, ops.Learn):
+            gate.learn(op.number, op.decision)
+        elif isinstance(op, ops.Fail):
+            gate.fail(op.number, op.reason)
+        elif isinstance(op, ops.Close):
+            answer = gate.close()
+        elif isinstance(op, ops.Lead):
+            answer = gate.lead(op.number)
+        elif not isinstance(op, ops.Tell):
+            return None
+        return _put_gate(rank, gate), answer
+
+    def _store(self, around: Shared, op: Any) -> list[tuple[Shared, Any]]:
+        """Every store and answer that an operation on it can end with."""
+        if around.store is None and not self._reconnects:
+            # A write that is not acknowledged may seem to have worked.
+            return [(around, LOST), (around, None)] if isinstance(op, ops.Put) else [(around, LOST)]
+        values = dict(around.store if around.store is not None else around.fresh)
+        if isinstance(op, ops.Await):
+            if all(key in values for key in op.keys):
+                return [(around, True)]
+            return [] if op.limit_s is None else [(around, False)]
+        if isinstance(op, ops.Peek):
+            return [(around, tuple(values.get(key) for key in op.keys))]
+        found: list[tuple[Shared, Any]] = []
+        if around.faults and around.store is not None and isinstance(op, (ops.Put, ops.Swap)):
+            # No answer within the bound: given up on, and perhaps written later.
+            late = around.late | {(op.key, op.value, isinstance(op, ops.Swap))}
+            found.append((around._replace(late=late, faults=around.faults - 1), LOST))
+        answer = None
+        if isinstance(op, ops.Put):
+            values[op.key] = op.value
+        elif isinstance(op, ops.Swap):
+            answer = values.setdefault(op.key, op.value)
+        else:
+            for key in op.keys:
+                values.pop(key, None)
+        return [*found, (_holding(around, values), answer)]
+
+    def _is_over(self, state: tuple[int, ...]) -> bool:
+        """Whether everything that lives has come to its end."""
+        ranks = [self._ranks.values[number] for number in state[:-1]]
+        return all(
+            rank.pc in DEAD
+            or (rank.pc == "over" and rank.lead == ENDED and (rank.listen == ENDED or not self._ends))
+            for rank in ranks
+        )
+
+    def _is_split(self, state: tuple[int, ...]) -> bool:
+        """Whether two ranks have passed the agreed count with different decisions."""
+        ranks: list[Rank] = [self._ranks.values[number] for number in state[:-1]]
+        agreed: dict[int, int] = {}
+        for rank in ranks:
+            for number, count in rank.ran:
+                if agreed.setdefault(number, count) != count:
+                    return True
+        return any(
+            _passed(rank, count) and (number, count) not in rank.ran
+            for number, count in agreed.items()
+            for rank in ranks
+        )
+
+
+def _observe(thread: Thread, at: int, around: Shared) -> tuple[int, Shared]:
+    """Do at once, with what comes next, what no other thread can be in between of.
+
+    The end of a wait whose keys stay; reading what does not change any more or cannot change the decision;
+    writing what nobody reads before a later write of the same thread.
+    """
+    while at != ENDED and around.store is not None:
+        op, values = thread.op(at), dict(around.store)
+        if isinstance(op, ops.Await) and all(key in values for key in op.keys):
+            at = thread.after(at, True)
+        elif isinstance(op, ops.Peek):
+            at = thread.after(at, tuple(values.get(key) for key in op.keys))
+        elif isinstance(op, ops.Put) and op.key.split("/")[1] in ("joined", "body"):
+            values[op.key] = op.value
+            around, at = _holding(around, values), thread.after(at, None)
+        else:
+            break
+    return at, around
+
+
+def _boundary(rank: Rank) -> Rank:
+    """The training thread enters the boundary, or looks again."""
+    gate = _gate(rank)
+    slot, gate.inside = gate.slot, True
+    verdict = gate.at(rank.count)
+    if verdict is Verdict.HOLD:
+        return _put_gate(rank, gate)._replace(pc="check")
+    if verdict is Verdict.LOST:
+        return rank._replace(pc="stopped")
+    if verdict is Verdict.RUN:
+        assert slot is not None
+        return _put_gate(rank, gate)._replace(pc="handler", ran=(*rank.ran, (slot.number, rank.count)))
+    gate.inside = False
+    return _put_gate(rank, gate)._replace(pc="run")
+
+
+def _ended(rank: Rank, name: str) -> Rank:
+    return rank._replace(pc="over") if name == "leave" and rank.leave == ENDED else rank
+
+
+def _passed(rank: Rank, count: int) -> bool:
+    """Whether the training thread has gone on from the boundary of this count."""
+    return rank.count > count or (rank.count == count and rank.pc == "run")
+
+
+def leading(ranks: range, proposals: int) -> Generator[Any, Any, None]:
+    """The leader's thread, as ``emitter.agreement.leader`` runs it."""
+    for number in range(1, proposals + 1):
+        decision = yield from rounds.lead(KEYS, number, number, ranks, Message(b"", {}, number))
+        if decision is None or (yield from rounds.settle(KEYS, number, ranks)) != []:
+            return
+
+
+def _gate(rank: Rank) -> Gate:
+    slot, inside, closed, reading, led, passed = rank.gate
+    return Gate(slot, inside, closed, reading, led, list(passed))
+
+
+def _put_gate(rank: Rank, gate: Gate) -> Rank:
+    return rank._replace(
+        gate=(gate.slot, gate.inside, gate.closed, gate.reading, gate.leading, tuple(gate.passed))
+    )
+
+
+def _holding(around: Shared, values: dict[str, str]) -> Shared:
+    held = frozenset(values.items())
+    return around._replace(fresh=held) if around.store is None else around._replace(store=held)
+
+
+def _write_late(around: Shared, write: tuple[str, str, bool]) -> Shared:
+    key, value, swap = write
+    after = around._replace(late=around.late - {write})
+    values = dict(around.store or ())
+    if not (swap and key in values):
+        values[key] = value
+    return _holding(after, values)
