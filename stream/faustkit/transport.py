@@ -59,7 +59,7 @@ def never_leave(consumer: Any) -> None:
     Tansu keeps a leader that left during a rebalance as leader for ever, and no later member is given
     partitions; one whose session times out it forgets.
     """
-    coordinator = getattr(consumer, "_coordinator", None)
+    coordinator: Any = getattr(consumer, "_coordinator", None)
     if not hasattr(coordinator, "_maybe_leave_group"):
         raise TransportError(
             "leaving the group: expected _maybe_leave_group at the consumer's coordinator, found none; this "
