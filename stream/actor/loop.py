@@ -15,6 +15,8 @@ from emitter.signing import TrustedKeys
 from emitter.vocabulary import cloudevents, topics
 from emitter.vocabulary.commands import Ack
 from stream.actor.duty import Duty, Task
+from stream.faustkit.app import plain_argv
+from stream.faustkit.preflight import inspect
 from stream.ledger.topics import reachable
 
 GROUP: Final = "trainwarden-actor-"
@@ -31,6 +33,8 @@ async def run(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await reachable(kafka)
+    traits = (await inspect(kafka)).traits
+    session_ms = int(traits.session_timeout_s * 1000)
     producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=False)
     consumer = AIOKafkaConsumer(
         topics.REMEDIATION_COMMANDS,
@@ -39,6 +43,8 @@ async def run(
         enable_auto_commit=False,
         # Old commands are refused as expired; none that is still good may be missed.
         auto_offset_reset="earliest",
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=session_ms // 3,
         max_poll_interval_ms=int((task.timeout_s + 60) * 1000),
         fetch_max_wait_ms=100,
     )
@@ -46,6 +52,8 @@ async def run(
     try:
         await consumer.start()
         try:
+            if not traits.says_goodbye:
+                stay(consumer)
             await _Loop(task, trusted, producer, consumer, handled).run(kafka, stopped)
         finally:
             await consumer.stop()
@@ -91,6 +99,13 @@ class _Loop:
                         log.info("%s of %s: %s", ack.command, ack.run, ack.reason or ack.state)
                         self._handled(ack)
                 await self._consumer.commit()
+
+
+def stay(consumer: Any) -> None:
+    """Never leave the group of a broker that cannot cope with it (see stream/faustkit/transport.py)."""
+    with plain_argv():
+        from stream.faustkit.transport import never_leave
+    never_leave(consumer)
 
 
 async def _acks(kafka: str) -> list[bytes]:

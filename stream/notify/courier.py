@@ -18,6 +18,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from emitter.vocabulary import topics
+from stream.faustkit.app import plain_argv
+from stream.faustkit.preflight import BrokerTraits
 from stream.notify import notice as notices
 from stream.notify.config import Hook
 from stream.notify.errors import UndeliveredError
@@ -47,11 +49,11 @@ class Counts:
 
 
 class Courier:
-    """One hook. ``session_timeout_s`` suits the broker's group coordinator."""
+    """One hook. ``traits`` suit the broker's group coordinator."""
 
-    def __init__(self, kafka: str, hook: Hook, session_timeout_s: float = 30.0) -> None:
+    def __init__(self, kafka: str, hook: Hook, traits: BrokerTraits | None = None) -> None:
         self.hook, self.counts = hook, Counts()
-        self._kafka, self._session_timeout_s = kafka, session_timeout_s
+        self._kafka, self._traits = kafka, traits or BrokerTraits()
         self._held, self._budget = HeldBack(), Budget(*hook.limit)
         self._told: OrderedDict[str, None] = OrderedDict()
 
@@ -71,20 +73,23 @@ class Courier:
             await asyncio.sleep(_AGAIN_S)
 
     async def _follow(self, sender: Sender) -> None:
+        session_ms = int(self._traits.session_timeout_s * 1000)
         consumer = AIOKafkaConsumer(
             topics.REMEDIATION_INTENTS,
             bootstrap_servers=self._kafka,
             group_id=f"{GROUP}{self.hook.name}",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            session_timeout_ms=int(self._session_timeout_s * 1000),
-            heartbeat_interval_ms=int(self._session_timeout_s * 1000 / 3),
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 3,
             # While a far end is away nothing is read; that is no reason to leave the group.
             max_poll_interval_ms=int((self.hook.give_up_s + self.hook.timeout_s + 60.0) * 1000),
             fetch_max_wait_ms=200,
         )
         try:
             await consumer.start()
+            if not self._traits.says_goodbye:
+                stay(consumer)
             await self._read(consumer, sender)
         finally:
             with contextlib.suppress(asyncio.TimeoutError, KafkaError):
@@ -147,6 +152,13 @@ class Courier:
         self._told[notice.id] = None
         while len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
+
+
+def stay(consumer: Any) -> None:
+    """Never leave the group of a broker that cannot cope with it (see stream/faustkit/transport.py)."""
+    with plain_argv():
+        from stream.faustkit.transport import never_leave
+    never_leave(consumer)
 
 
 async def _look_back(consumer: Any, place: TopicPartition) -> int:

@@ -15,12 +15,13 @@ from aiokafka import AIOKafkaProducer
 
 from emitter.vocabulary import cloudevents, topics
 from stream import lag
+from stream.faustkit.preflight import BrokerTraits
 from stream.notify.config import Hook
 from stream.notify.courier import GROUP, Courier
 from tests.stream.notify.far_end import FarEnd, Reply, serving
 
 WAIT_S = 60.0
-SESSION_S = 2.0
+TRAITS = BrokerTraits(session_timeout_s=2.0, says_goodbye=False)
 pytestmark = pytest.mark.slow
 
 
@@ -53,7 +54,7 @@ class Story:
         self.hook = Hook(self.run, "json", end.url, runs=(self.run,), **settings)
 
     def courier(self) -> Courier:
-        return Courier(self.kafka, self.hook, session_timeout_s=SESSION_S)
+        return Courier(self.kafka, self.hook, TRAITS)
 
     def told(self) -> list[str]:
         return [
