@@ -79,6 +79,7 @@ class Backlog:
                 except OSError as error:
                     self._complain(error)
                     found = None
+                self._count_vanished(current[1])
                 if found is not None:
                     self._current = current
                     return found
@@ -144,6 +145,11 @@ class Backlog:
         else:
             self._taken.remove(current)
         _leave(*current)
+
+    def _count_vanished(self, spool: Spool) -> None:
+        if spool.vanished:
+            self._lose(SPOOL_FULL, spool.vanished)
+            spool.vanished = 0
 
     def _complain(self, error: OSError) -> None:
         now = time.monotonic()

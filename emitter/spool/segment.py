@@ -40,20 +40,23 @@ def size_of(payload: Payload) -> int:
 
 
 class Segment:
-    """``pending``: records not delivered; ``size``: bytes that are good; ``torn``: what follows is not."""
+    """``pending``: records not delivered; ``size``: bytes that are good; ``torn``: what follows is not.
+
+    The file is open from its first use to ``close``: a trainer has only so many descriptors.
+    """
 
     def __init__(self, path: Path, write: Write = os.pwrite) -> None:
         """Open the file, or make it. Raises OSError, and ValueError where it is no segment."""
         self.path = path
         self._write = write
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.size = self._next = len(MAGIC)
         self.pending = 0
         self.torn = False
         try:
             self._check()
         except BaseException:
-            os.close(self._file)
+            self.close()
             raise
 
     def append(self, payload: Payload) -> None:
@@ -89,13 +92,21 @@ class Segment:
         self._write(self._file, bytes([_DONE]), kept.offset)
 
     def close(self) -> None:
-        """Release the file."""
-        os.close(self._file)
+        """Release the file, until it is used again."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     def remove(self) -> None:
         """Release the file and delete it."""
         self.close()
         self.path.unlink(missing_ok=True)
+
+    @property
+    def _file(self) -> int:
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        return self._descriptor
 
     def _check(self) -> None:
         """Read what is there: how much of it is good, and how much waits."""

@@ -16,7 +16,10 @@ SUFFIX: Final = ".seg"
 
 
 class Spool:
-    """One writer and one reader, from any two threads. ``unreadable``: files that are no segments."""
+    """One writer and one reader, from any two threads. ``unreadable``: files that are no segments.
+
+    Only the first and the last segment are open. ``vanished``: records whose files others deleted.
+    """
 
     def __init__(
         self, folder: Path, most_bytes: int, *, segment_bytes: int = SEGMENT_BYTES, write: Write = os.pwrite
@@ -31,6 +34,7 @@ class Spool:
         self._number = 0
         self._head: tuple[Segment, Kept] | None = None
         self.unreadable: list[str] = []
+        self.vanished = 0
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             self._take_up(path)
 
@@ -66,7 +70,11 @@ class Spool:
         with self._lock:
             while self._segments:
                 segment = self._segments[0]
-                kept = segment.head()
+                try:
+                    kept = segment.head()
+                except FileNotFoundError:
+                    self.vanished += self._segments.popleft().pending
+                    continue
                 if kept is not None:
                     self._head = (segment, kept)
                     return kept.payload
@@ -113,6 +121,7 @@ class Spool:
             return
         self._number = max(self._number, int(path.stem, 16) if _numbered(path.stem) else 0)
         if segment.pending:
+            segment.close()
             self._segments.append(segment)
         else:
             segment.remove()
@@ -134,10 +143,13 @@ class Spool:
     def _open(self) -> None:
         path = self.folder / f"{self._number + 1:08x}{SUFFIX}"
         try:
-            self._segments.append(Segment(path, self._write))
+            made = Segment(path, self._write)
         except OSError:
             path.unlink(missing_ok=True)
             raise
+        if len(self._segments) > 1:
+            self._segments[-1].close()
+        self._segments.append(made)
         self._number += 1
 
 

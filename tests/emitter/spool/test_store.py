@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -203,3 +204,49 @@ def test_a_closed_spool_leaves_what_waits_and_nothing_else(tmp_path: Path) -> No
         again.done()
     again.close()
     assert not list(tmp_path.iterdir())
+
+
+def _open_files(folder: Path) -> int:
+    count = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # what was open to list them is gone
+            count += str(folder) in str(link.readlink())
+    return count
+
+
+def test_a_long_outage_costs_two_descriptors(tmp_path: Path) -> None:
+    """However many segments there are, the first and the last are open; all is given out, in order."""
+    spool = Spool(tmp_path, 1 << 20, segment_bytes=PIECE)
+    payloads = [Payload(LOGS, b"%d" % number * 40, 1) for number in range(100)]
+    for payload in payloads:
+        spool.put(payload)
+    assert len(list(tmp_path.iterdir())) > 40
+    assert _open_files(tmp_path) == 2
+    spool.close()
+    assert _open_files(tmp_path) == 0
+
+    again = Spool(tmp_path, 1 << 20, segment_bytes=PIECE)
+    assert _open_files(tmp_path) == 0
+    found = []
+    while (head := again.head()) is not None:
+        found.append(head)
+        again.done()
+        assert _open_files(tmp_path) <= 1
+    assert found == payloads
+    assert again.records == 0
+
+
+def test_files_that_others_delete_are_counted(tmp_path: Path) -> None:
+    """The rest is sent, and how many records went with the file is known."""
+    spool = Spool(tmp_path, 1 << 20, segment_bytes=PIECE)
+    payloads = [Payload(LOGS, bytes([number]) * 150, 3) for number in range(5)]
+    for payload in payloads:
+        spool.put(payload)
+    sorted(tmp_path.iterdir())[2].unlink()
+
+    found = []
+    while (head := spool.head()) is not None:
+        found.append(head)
+        spool.done()
+    assert found == [*payloads[:2], *payloads[3:]]
+    assert (spool.vanished, spool.records) == (3, 0)
