@@ -22,6 +22,7 @@ from stream.notify import agent as notify
 from stream.notify import config as hooks
 from stream.notify.config import Hook
 from stream.remediate import agent as remediate
+from stream.remediate import policyfile
 from stream.remediate.decisions import Sign
 from stream.remediate.settings import Settings
 from stream.rulebook import agent as rulebook
@@ -54,16 +55,19 @@ def run(
     health_port: int | None,
     data_dir: Path,
     notify: Path | None = None,
+    policy: Path | None = None,
 ) -> None:
     """Run one Faust app in this process until SIGTERM or SIGINT.
 
     ``rules`` are packs or folders of packs, by default the ones that ship; ``notify`` is a file of web
-    hooks. Raises WorkerError, RuleErrors for rules that do not load, NotifyError for hooks, PreflightError
-    for a broker or topics that are not right.
+    hooks, ``policy`` one of remediation's policy, which may set another mode. Raises WorkerError, RuleErrors
+    for rules that do not load, NotifyError for hooks, PolicyError, PreflightError for a broker or topics
+    that are not right.
     """
     if app == "loop":
         shelf = Shelf(list(rules) if rules else [resources.path("rules")])
-        loop = _Loop(kafka, shelf, mode, hooks.load(notify, os.environ) if notify else [])
+        settings = policyfile.load(policy, mode) if policy else Settings(mode=mode)
+        loop = _Loop(kafka, shelf, settings, hooks.load(notify, os.environ) if notify else [])
         job = Job(LOOP_ID, kafka, data_dir, loop.attach, health_port, loop.prepare)
     elif app == "history":
         job = Job(HISTORY_ID, kafka, data_dir, _history(clickhouse), health_port)
@@ -75,11 +79,11 @@ def run(
 class _Loop:
     """The stages of the loop. They begin with the rules in force; our own follow at a recorded offset."""
 
-    def __init__(self, kafka: str, shelf: Shelf, mode: Mode, hooks: Sequence[Hook]) -> None:
-        self._kafka, self._shelf, self._mode, self._hooks = kafka, shelf, mode, hooks
+    def __init__(self, kafka: str, shelf: Shelf, settings: Settings, hooks: Sequence[Hook]) -> None:
+        self._kafka, self._shelf, self._hooks = kafka, shelf, hooks
         self._in_force: Bundle | None = None
-        self._sign = _signing(mode)
-        self._policy = Settings(mode=mode, can_sign=self._sign is not None)
+        self._sign = _signing(settings.mode)
+        self._policy = settings.signing(self._sign is not None)
 
     async def prepare(self, host: Host) -> None:
         self._in_force = await inforce.read(self._kafka)
@@ -95,7 +99,7 @@ class _Loop:
         notify.attach(app, self._kafka, self._hooks)
 
 
-def _signing(mode: Mode) -> Sign | None:
+def _signing(mode: str) -> Sign | None:
     """What signs commands. Raises KeyFileError for a key that was named and cannot be used."""
     try:
         signer = Signer.load()

@@ -38,6 +38,15 @@ ClickHouse = Annotated[
         envvar=discovery.ENV_CLICKHOUSE,
     ),
 ]
+Policy = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        metavar="FILE",
+        help="What remediation may do (docs/remediation.md).",
+        envvar="TRAINWARDEN_POLICY",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Notify = Annotated[
     Path | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from stream.cli.options import (
     Mode,
     ModeOption,
     Notify,
+    Policy,
     Rules,
     clickhouse_of,
     kafka_of,
@@ -42,6 +44,7 @@ def worker(
     ] = None,
     data_dir: DataDir = None,
     notify: Notify = None,
+    policy: Policy = None,
 ) -> None:
     """One Faust worker process; start as many of either app as there are partitions."""
     from stream.worker import run
@@ -55,6 +58,7 @@ def worker(
         health_port=health_port,
         data_dir=data_dir or discovery.data_dir(),
         notify=notify,
+        policy=policy,
     )
 
 
@@ -84,11 +88,21 @@ def view(
     clickhouse: ClickHouse = None,
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the viewer.")] = 8400,
+    kafka: Kafka = None,
+    operator_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="Your private key: the page approves and rejects commands for you, over the loopback.",
+            envvar="TRAINWARDEN_OPERATOR_KEY",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """The built-in viewer: draws the dashboards from the history."""
+    """The built-in viewer: draws the dashboards from the history; approves commands, given a key."""
     from stream.web import run
 
-    run(clickhouse=clickhouse_of(clickhouse), host=host, port=port)
+    broker = kafka_of(kafka) if operator_key is not None else None
+    run(clickhouse=clickhouse_of(clickhouse), host=host, port=port, kafka=broker, operator_key=operator_key)
 
 
 def register(app: typer.Typer) -> None:

@@ -14,10 +14,6 @@ _DEATH: Final = frozenset([
 """What is seen when ranks die, whatever killed them."""
 _EXIT: Final = _DEATH - {"python_exception", "segfault"}
 _SLOW: Final = frozenset({"straggler", "throughput_drop"})
-_NUMBERS: Final = frozenset([
-    "nan_loss", "nan_grad", "loss_zero_collapse", "loss_spike", "divergence", "grad_explosion",
-    "grad_vanishing", "kl_explosion",
-])  # fmt: skip
 _GPU: Final = {"gpu_lost", "ecc", "cuda_error", "node_loss", "checkpoint_error"} | _DEATH | _SLOW
 _DISK: Final = {"checkpoint_error", "checkpoint_slow", "checkpoint_stale", "data_stall"} | _DEATH
 
@@ -46,8 +42,9 @@ CAUSES: Final[dict[str, frozenset[str]]] = {
     "segfault": _EXIT,
     "process_exit": _EXIT - {"process_exit"},
     "unreachable": frozenset({"restart_storm"}),
-    "nan_grad": _NUMBERS - {"nan_grad"} | {"reward_collapse", "python_exception"},
-    "nan_loss": _NUMBERS - {"nan_loss"} | {"reward_collapse", "python_exception"},
+    # Either may come first: there, time decides.
+    "nan_grad": frozenset({"nan_loss", "loss_zero_collapse", "reward_collapse", "python_exception"}),
+    "nan_loss": frozenset({"nan_grad", "loss_zero_collapse", "reward_collapse", "python_exception"}),
     "grad_explosion": frozenset({"nan_loss", "nan_grad", "loss_spike", "divergence", "loss_zero_collapse"}),
     "loss_spike": frozenset({"divergence", "nan_loss", "nan_grad", "grad_explosion"}),
     "divergence": frozenset({"nan_loss", "nan_grad"}),

@@ -93,8 +93,12 @@ class Settings(msgspec.Struct, frozen=True):
         known += [one.mode for one in self.runs if _like(run, one.run) or _like(name, one.run)]
         return max(known, key=MODES.index)
 
+    def signing(self, can_sign: bool) -> Settings:
+        """The same by workers that have a key, or have none."""
+        return msgspec.structs.replace(self, can_sign=can_sign)
+
     def to_json(self) -> dict[str, Any]:
-        """Plain data for ``from_json``."""
+        """Plain data."""
         data: dict[str, Any] = msgspec.to_builtins(self)
         return data
 
@@ -103,14 +107,6 @@ class Settings(msgspec.Struct, frozen=True):
         """Sixteen hexadecimal digits over everything inside."""
         text = cloudevents.dumps(self.to_json())
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def from_json(data: Any) -> Settings:
-    """The settings again; what a newer version added is ignored. Raises ValueError."""
-    try:
-        return msgspec.convert(data, Settings)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"policy: {error}") from None
 
 
 def _like(text: str | None, pattern: str) -> bool:
