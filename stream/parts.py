@@ -72,7 +72,10 @@ class Plan:
     def viewer(self) -> Part:
         """The dashboards."""
         return self._http(
-            VIEWER, ["view", "--clickhouse", self.clickhouse], "/readyz", "check clickhouse's log"
+            VIEWER,
+            ["view", "--clickhouse", self.clickhouse, "--kafka", self.kafka],
+            "/readyz",
+            "check clickhouse's log",
         )
 
     def worker(self, name: str) -> Part:

@@ -41,7 +41,6 @@ _TIMES: Final = {
 _NS: Final = "_ns"
 _JSON: Final = frozenset([
     "args", "target", "detail", "evidence", "cause", "symptoms", "timeline", "actions", "cost", "silence",
-    "command_data",
 ])  # fmt: skip
 _NONE: Final = -1
 MOST: Final = 2_000
@@ -73,10 +72,17 @@ def record_of(kind: str, row: Row) -> Record:
         record["cost"] = {
             name: record.pop(name, None) for name in ("lost_steps", "lost_seconds", "gpu_seconds")
         }
-    if kind == books.DECISION and record.get("command_data"):
-        record["command"] = record["command_data"]
-    record.pop("command_data", None)
+    if kind == books.DECISION:
+        _whole_command(record)
     return record
+
+
+def _whole_command(record: Record) -> None:
+    """What waits for a person is stored with all that it would do."""
+    would = (record.get("detail") or {}).pop("would", None)
+    if record["decision"] == "held" and isinstance(would, dict):
+        about = {name: record.get(name) for name in ("run", "attempt", "action")}
+        record["command"] = {"id": record["command"], "issued": record["time"], **about, **would}
 
 
 def _value(name: str, value: Any) -> Any:

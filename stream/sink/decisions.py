@@ -53,6 +53,9 @@ def add_ack(record: Record, rows: Rows, recent: Recent) -> None:
     ))  # fmt: skip
 
 
+_HELD: Final = "held"
+
+
 class _Kind(msgspec.Struct):
     type: str = ""
 
@@ -83,8 +86,16 @@ def _add_decision(record: Record, rows: Rows) -> None:
         take.text("action"), take.integer("position"),
         Checked("decision: command", command or {}).text("id"), take.text("reason"), take.text("run_name"),
         take.text("severity"), take.text("author"), take.text("key"),
-        take.json("detail") if data.get("detail") is not None else "", *record.source,
+        _detail(take, data, command), *record.source,
     ))  # fmt: skip
+
+
+def _detail(take: Checked, data: dict[str, Any], command: dict[str, Any] | None) -> str:
+    """What the decision was made of; of what waits for a person also all that it would do."""
+    if data.get("decision") == _HELD and command is not None and isinstance(data.get("detail") or {}, dict):
+        would = {name: command.get(name) for name in ("args", "target", "reason", "expires")}
+        return clean(cloudevents.dumps({**(data.get("detail") or {}), "would": would}))
+    return take.json("detail") if data.get("detail") is not None else ""
 
 
 def _add_incident(record: Record, rows: Rows) -> None:

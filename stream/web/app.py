@@ -12,24 +12,30 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from stream.web import answers, boards, frames, guard, macros, timerange
+from stream.web import answers, boards, deciding, frames, guard, macros, timerange
 from stream.web.boards import Board
+from stream.web.deciding import Operator
 from stream.web.store import Store, StoreError
 
 STATIC: Final = Path(__file__).parent / "static"
 BOARDS: Final[web.AppKey[dict[str, Board]]] = web.AppKey("boards", dict)
 STORE: Final = web.AppKey("store", Store)
+OPERATOR: Final = web.AppKey("operator", deciding.Seat)
 
 _BAD_REQUEST: Final = (macros.MacroError, timerange.RangeError, frames.FrameError)
 _encoder = msgspec.json.Encoder()
 
 
-def create(clickhouse: str, folder: Path, host: str) -> web.Application:
-    """The application; ``folder`` holds the dashboards' JSON, ``host`` is the address it will listen on."""
+def create(clickhouse: str, folder: Path, host: str, operator: Operator | None = None) -> web.Application:
+    """The application; ``folder`` holds the dashboards' JSON, ``host`` is the address it will listen on.
+
+    With an ``operator`` the page approves and rejects commands.
+    """
     app = web.Application(middlewares=[guard.middleware(host), _errors])
     app[BOARDS] = boards.load(folder)
     store = Store(clickhouse)
     app[STORE] = store
+    app[OPERATOR] = deciding.Seat(operator)
 
     async def connected(_: web.Application) -> AsyncIterator[None]:
         async with store:
@@ -47,6 +53,10 @@ def create(clickhouse: str, folder: Path, host: str) -> web.Application:
             web.get("/api/variables", _variables),
             web.get("/api/annotations", _annotations),
             web.get("/api/span", _span),
+            web.get("/api/incidents", _incidents),
+            web.get("/api/waiting", _waiting),
+            web.get("/api/story", _story),
+            web.post("/api/decide", _decide),
             web.get("/", _index),
             web.static("/static", STATIC),
         ]
@@ -63,6 +73,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.json_response({"error": str(error)}, status=404)
     except _BAD_REQUEST as error:
         return web.json_response({"error": str(error)}, status=400)
+    except deciding.DecidingError as error:
+        return web.json_response({"error": str(error)}, status=error.status)
     except StoreError as error:
         return web.json_response({"error": str(error)}, status=503 if error.unreachable else 502)
 
@@ -149,3 +161,21 @@ async def _annotations(request: web.Request) -> web.Response:
 async def _span(request: web.Request) -> web.Response:
     run = "".join(_chosen({"var-run": request.query.get("run", "")})["run"])
     return _answer(request, await answers.span(request.app[STORE], run))
+
+
+async def _incidents(request: web.Request) -> web.Response:
+    operator = request.app[OPERATOR].operator
+    return _answer(request, await deciding.page(request.app[STORE], operator, request))
+
+
+async def _waiting(request: web.Request) -> web.Response:
+    return _answer(request, await deciding.count(request.app[STORE]))
+
+
+async def _story(request: web.Request) -> web.Response:
+    return _answer(request, await deciding.tell(request.app[STORE], request.query.get("id", "")))
+
+
+async def _decide(request: web.Request) -> web.Response:
+    operator = request.app[OPERATOR].operator
+    return web.json_response(await deciding.decide(request.app[STORE], operator, request))

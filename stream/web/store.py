@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -112,19 +113,20 @@ class Store:
         """Returns when ClickHouse answers. Raises StoreError."""
         await self.query("SELECT 1 AS one")
 
-    async def query(self, sql: str) -> list[Column]:
-        """The columns of the result. Raises StoreError."""
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Column]:
+        """The columns of the result; ``parameters``: texts, or lists of them. Raises StoreError."""
         async with self._turn:
-            status, body = await self._post(sql)
+            status, body = await self._post(sql, parameters or {})
         if status != 200:
             text = body.decode("utf-8", "replace").strip()[:2000] or f"HTTP {status}"
             raise StoreError(f"ClickHouse: {text}{_CURE if 'Cannot modify' in text else ''}")
         return _columns(body)
 
-    async def _post(self, sql: str) -> tuple[int, bytes]:
+    async def _post(self, sql: str, values: Mapping[str, Any]) -> tuple[int, bytes]:
         if self._session is None:
             raise StoreError("ClickHouse: the viewer is not started", unreachable=True)
-        parameters = {"database": self.address.database, **_OUTPUT, **_LIMITS}
+        named = {f"param_{name}": _parameter(value) for name, value in values.items()}
+        parameters = {"database": self.address.database, **_OUTPUT, **_LIMITS, **named}
         try:
             async with self._session.post(self.address.url, params=parameters, data=sql.encode()) as response:
                 return response.status, await response.read()
@@ -132,6 +134,26 @@ class Store:
             reason = str(error) or type(error).__name__
             message = f"ClickHouse at {self.address.url} does not answer ({reason}); is it running?"
             raise StoreError(message, unreachable=True) from None
+
+
+def _parameter(value: Any) -> str:
+    """As ClickHouse reads a parameter: a text escaped as in TSV, a list as a literal."""
+    if isinstance(value, str):
+        return _escaped(value)
+    return "[" + ",".join(f"'{_escaped(str(item))}'" for item in value) + "]"
+
+
+def _escaped(text: str) -> str:
+    for plain, escaped in (
+        ("\\", "\\\\"),
+        ("'", "\\'"),
+        ("\t", "\\t"),
+        ("\n", "\\n"),
+        ("\r", "\\r"),
+        ("\0", "\\0"),
+    ):
+        text = text.replace(plain, escaped)
+    return text
 
 
 def _columns(body: bytes) -> list[Column]:

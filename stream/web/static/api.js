@@ -56,6 +56,28 @@ export function panel(uid, id, ref, points, view) {
   return get("/api/query", { dashboard: uid, panel: id, ref, points, ...asked(view) }, key);
 }
 
+// The one thing that the page changes; its header is what no other site can send.
+export async function post(path, body) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Trainwarden": "decide" },
+      body: JSON.stringify(body),
+    });
+  } catch {
+    throw new ApiError("The viewer itself does not answer; was `trainwarden up` or `view` stopped?", 0);
+  }
+  const data = await response.json().catch(() => ({ error: `HTTP ${response.status}` }));
+  if (!response.ok) throw new ApiError(data?.error ?? `HTTP ${response.status}`, response.status);
+  return data;
+}
+
+export const incidents = () => get("/api/incidents");
+export const waiting = () => get("/api/waiting");
+export const story = (id) => get("/api/story", { id }, `story ${id}`);
+export const decide = (command, verdict, reason) => post("/api/decide", { command, verdict, reason });
+
 export const variables = (uid, view) =>
   get("/api/variables", { dashboard: uid, ...asked(view) }, `variables ${uid}`);
 export const annotations = (uid, view) =>

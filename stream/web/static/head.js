@@ -3,7 +3,7 @@
 import { byId, element } from "./dom.js";
 import { Picker } from "./picker.js";
 import * as ranges from "./ranges.js";
-import { RUN, format } from "./route.js";
+import { INCIDENTS, RUN, format } from "./route.js";
 
 const pickers = new Map();
 let rangePicker;
@@ -17,9 +17,24 @@ export function start(page) {
   byId("refresh").addEventListener("click", () => page.refresh());
 }
 
+const incidentsTab = {
+  uid: INCIDENTS,
+  title: "Incidents",
+  description: "What went wrong, what was done, and what waits for you",
+};
+
+// How many commands wait for a person, beside the tab.
+export function showWaiting(count) {
+  const badge = byId("tabs").querySelector(".badge");
+  badge.hidden = !count;
+  badge.textContent = count;
+  badge.title = `${count} waiting for approval`;
+}
+
 export function showTabs(dashboards, route) {
+  const count = byId("tabs").querySelector(".badge")?.textContent ?? "";
   byId("tabs").replaceChildren(
-    ...dashboards.map(({ uid, title, description }) =>
+    ...[...dashboards, incidentsTab].map(({ uid, title, description }) =>
       element(
         "a",
         {
@@ -28,9 +43,16 @@ export function showTabs(dashboards, route) {
           "aria-current": uid === route.uid ? "page" : null,
         },
         title,
+        uid === INCIDENTS ? element("span", { class: "badge", hidden: !Number(count) }, count) : null,
       ),
     ),
   );
+}
+
+// Time range and variables belong to dashboards only.
+export function showControls(shown) {
+  byId("range").hidden = !shown;
+  byId("variables").hidden = !shown;
 }
 
 export function showVariables(variables, choose) {

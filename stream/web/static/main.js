@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { byId, element } from "./dom.js";
 import * as head from "./head.js";
+import { Incidents } from "./incidents.js";
 import * as keys from "./keys.js";
 import { Panel } from "./panel.js";
 import * as ranges from "./ranges.js";
@@ -19,6 +20,7 @@ class Page {
     this.annotations = [];
     this.live = true;
     this.opening = 0;
+    this.incidents = new Incidents(() => this.refresh());
     this.observer = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: "120px" });
   }
 
@@ -39,12 +41,31 @@ class Page {
     const turn = ++this.opening;
     this.route = route.current();
     await this.tabs();
-    if (this.board?.uid !== this.route.uid) {
+    head.showControls(!this.onIncidents);
+    if (this.onIncidents) {
+      this.leave();
+      this.incidents.open(byId("grid"));
+    } else if (this.board?.uid !== this.route.uid) {
       const board = await api.dashboard(this.route.uid);
       if (turn !== this.opening) return;
       this.lay(board);
     }
     await this.refresh();
+  }
+
+  get onIncidents() {
+    return this.route.uid === route.INCIDENTS;
+  }
+
+  // Take the dashboard down.
+  leave() {
+    this.observer.disconnect();
+    for (const panel of this.panels) panel.destroy();
+    this.panels = [];
+    this.annotations = [];
+    this.board = null;
+    document.title = "Incidents · Trainwarden";
+    head.showBanner(null);
   }
 
   async tabs() {
@@ -54,6 +75,7 @@ class Page {
 
   lay(board) {
     this.observer.disconnect();
+    this.incidents.close();
     for (const panel of this.panels) panel.destroy();
     this.board = board;
     this.annotations = [];
@@ -96,11 +118,17 @@ class Page {
   async once() {
     const before = { ...api.stats };
     try {
+      if (this.onIncidents) {
+        head.showWaiting((await this.incidents.load()).waiting.length);
+        head.showBanner(null);
+        return;
+      }
       if (!(await this.choose())) return;
       const asked = this.panels.filter(({ visible }) => visible).map((panel) => panel.load(this.view));
       const [errors] = await Promise.all([Promise.all(asked), this.loadAnnotations()]);
       const down = errors.find((error) => error?.status === 0 || error?.status === 503);
       if (down) throw down;
+      head.showWaiting(await api.waiting());
       head.showBanner(null);
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error;
@@ -206,6 +234,7 @@ function start() {
       meaning: "choose a run",
       run: () => (page.hasRun ? head.openPicker("run") : route.go({ uid: route.RUN, variables: {} })),
     },
+    { key: "i", meaning: "incidents", run: () => route.go({ uid: route.INCIDENTS, variables: {} }) },
     { key: "w", meaning: "whole run", run: () => page.hasRun && page.setRange("run", "now") },
     { key: "z", meaning: "zoom out", run: () => page.zoomOut() },
     { key: "p", meaning: "pause or go on", run: () => page.toggleLive() },

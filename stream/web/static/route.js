@@ -2,10 +2,12 @@
 
 export const FLEET = "trainwarden-fleet";
 export const RUN = "trainwarden-run";
+export const INCIDENTS = "incidents";
 
 export function parse(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?", 2);
-  const uid = decodeURIComponent(path.match(/^\/d\/([^/]+)/)?.[1] ?? FLEET);
+  const board = path.match(/^\/d\/([^/]+)/)?.[1] ?? FLEET;
+  const uid = path === `/${INCIDENTS}` ? INCIDENTS : decodeURIComponent(board);
   const route = { uid, from: null, to: null, variables: {} };
   for (const [name, value] of new URLSearchParams(query)) {
     if (name === "from" || name === "to") route[name] = value;
@@ -15,6 +17,7 @@ export function parse(hash) {
 }
 
 export function format(route) {
+  if (route.uid === INCIDENTS) return `#/${INCIDENTS}`;
   const query = new URLSearchParams();
   for (const [name, values] of Object.entries(route.variables)) {
     for (const value of values) query.append(`var-${name}`, value);
