@@ -20,11 +20,14 @@ from tests.fixtures import wait_for
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch, captured: Captured) -> Iterator[Device]:
-    """A device whose streams run when the test says so; nobody may have waited for it."""
+    """A device whose streams run when the test says so; nobody may have waited for it,
+    or have left another stream current.
+    """
     made = Device()
     monkeypatch.setattr(_tensors, "_library", lambda: Torch(made))
     yield made
     assert made.synchronised == 0
+    assert made.current is made.main
     _tensors._harbours.pop(made, None)
 
 
