@@ -79,6 +79,8 @@ def count_cost(run: Run, incident: Incident, action: str, now: int, reached: lis
 
 def retry(turn: Turn, run: Run) -> None:
     """Send again what nobody answered; give up what is too old, or was sent often enough."""
+    if run.over:
+        return  # nobody is there; whether another attempt begins is decided elsewhere
     for incident in run.incidents:
         for step in incident.under_way(StepState.SENT):
             _retry(turn, run, incident, step)

@@ -38,28 +38,45 @@ def latest(turn: Turn, run: Run, incident: Incident) -> int:
 
 
 def _advance_steps(turn: Turn, run: Run, incident: Incident) -> None:
-    waiting = False
     for step in incident.steps:
         if step.state is StepState.PLANNED:
-            _consider(turn, run, incident, step, waiting)
-        waiting = waiting or step.state is not StepState.DONE
+            _consider(turn, run, incident, step)
 
 
-def _consider(turn: Turn, run: Run, incident: Incident, step: Step, waiting: bool) -> None:
+def _consider(turn: Turn, run: Run, incident: Incident, step: Step) -> None:
     if run.over and step.name != NOTIFY:
         return  # either another attempt begins, or the run has ended
     now = latest(turn, run, incident)
-    if step.escalation and step.diagnosis.id not in incident.open:
-        turn.end(incident, step, StepState.DROPPED, decisions.WITHDRAWN, now, "resolved")
-    elif not step.escalation and waiting:
-        # Whatever stands before it may still end; once the trouble is over, it cannot matter any more.
-        if not incident.open and all(other.state.ended for other in incident.steps[: step.position]):
+    if step.escalation:
+        if step.diagnosis.id not in incident.open:
+            turn.end(incident, step, StepState.DROPPED, decisions.WITHDRAWN, now, "resolved")
+            return
+    elif _stuck(incident, step):
+        # A person may still do what stands before it; once the trouble is over, it cannot matter any more.
+        if not incident.open:
             reason = "an action before it was not done"
             turn.end(incident, step, StepState.DROPPED, decisions.WITHDRAWN, now, reason)
-    elif step.due_ns > max(step.fired_ns, turn.state.now(run)):
-        pass
-    elif not destructive_under_way(run, incident, commands.DESTRUCTIVE):
+        return
+    elif _waits(incident, step):
+        return
+    due = step.due_ns <= max(step.fired_ns, turn.state.now(run))
+    if due and (step.name == NOTIFY or not destructive_under_way(run, incident, commands.DESTRUCTIVE)):
         _decide(turn, run, incident, step)
+
+
+def _stuck(incident: Incident, step: Step) -> bool:
+    """Whether an action before it, of the same diagnosis, ended otherwise than done."""
+    before = [other for other in incident.steps[: step.position] if other.diagnosis is step.diagnosis]
+    return any(other.state.ended and other.state is not StepState.DONE for other in before)
+
+
+def _waits(incident: Incident, step: Step) -> bool:
+    """Whether one before it is still to come; what only time brings holds up its own diagnosis alone."""
+    return any(
+        not other.state.ended
+        and (other.diagnosis is step.diagnosis or not (other.escalation or step.name == NOTIFY))
+        for other in incident.steps[: step.position]
+    )
 
 
 def _decide(turn: Turn, run: Run, incident: Incident, step: Step) -> None:
@@ -134,12 +151,10 @@ def _settle(turn: Turn, incident: Incident, now: int) -> None:
 
 def _more_to_come(incident: Incident) -> bool:
     """Whether an action may still be decided without a person."""
-    waiting = False
-    for step in incident.steps:
-        if step.state is StepState.PLANNED and not step.escalation and not waiting:
-            return True
-        waiting = waiting or step.state is not StepState.DONE
-    return False
+    return any(
+        step.state is StepState.PLANNED and not step.escalation and not _stuck(incident, step)
+        for step in incident.steps
+    )
 
 
 def _fires_on(turn: Turn, run: Run, incident: Incident, now: int) -> bool:
