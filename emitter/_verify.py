@@ -23,6 +23,21 @@ class Refusal:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+def addressed(command: Command, subject: Any, key: bytes | None, identity: Identity, node: str) -> bool:
+    """Whether anything on the message names our run, and its target this rank."""
+    ours = identity.run in (command.run, subject) or key == identity.run.encode()
+    return ours and command.target.includes(identity.rank, node)
+
+
+def misaddressed(command: Command, subject: Any, run: str) -> Refusal | None:
+    """The message came under our name, what was signed names another run."""
+    if command.run == subject == run:
+        return None
+    other = command.run if command.run != run else str(subject)
+    error = f"expected a command for run {run}, got one for {other}"
+    return Refusal(commands.REJECTED, "other_run", {"error": error, "expected": run, "got": other})
+
+
 def refusal(
     command: Command, identity: Identity, now_ns: int, allow: Collection[str] | None, known: Collection[str]
 ) -> Refusal | None:

@@ -7,9 +7,10 @@ assert captured.named("train.step")[-1].attributes["loss"] < 1
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from emitter import _api
@@ -19,7 +20,9 @@ from emitter._records import LOGS, Fate, Log, Outcome, Payload, Span
 from emitter._session import Session
 from emitter._settings import resolve
 from emitter.otlp import decode
-from emitter.vocabulary import cloudevents
+from emitter.signing import PublicKey, ed25519
+from emitter.signing.trusted import public_key
+from emitter.vocabulary import cloudevents, topics
 from emitter.vocabulary.commands import Ack, Command
 
 
@@ -58,6 +61,26 @@ class MemoryExporter:
         """Nothing to release."""
 
 
+class OwnPair:
+    """A key pair that is made when it is first needed, and the one that is trusted."""
+
+    def __init__(self) -> None:
+        self._private = b""
+        self._public: PublicKey | None = None
+
+    def find(self, wanted: str) -> PublicKey | None:
+        """The public key, if it is this one's id."""
+        return self._public if self._public is not None and self._public.id == wanted else None
+
+    def headers(self, payload: bytes) -> dict[str, bytes]:
+        """Key id and signature of exactly these bytes."""
+        if self._public is None:
+            self._private, raw = ed25519.generate()
+            self._public = public_key(raw, "capture")
+        signature = base64.b64encode(ed25519.sign(self._private, payload))
+        return {topics.HEADER_KEY_ID: self._public.id.encode(), topics.HEADER_SIGNATURE: signature}
+
+
 class Captured:
     """What a session emitted; reading it sends first what waits."""
 
@@ -65,6 +88,8 @@ class Captured:
         self.session, self.exporter = session, exporter
         self.acks: list[Ack] = []
         self._numbers = itertools.count()
+        self.sign: Callable[[bytes], dict[str, bytes]] = lambda payload: {}
+        """Makes the headers that go with a message."""
         session.commander.send = self.acks.append
 
     @property
@@ -98,8 +123,13 @@ class Captured:
                 **fields,
             }
         )
-        self.session.commander.receive(command.encode(), position=next(self._numbers))
+        payload = command.encode()
+        self.deliver(payload, self.sign(payload))
         return command
+
+    def deliver(self, payload: bytes, headers: Mapping[str, bytes], key: bytes | None = None) -> None:
+        """Hand over a message as it would come from Kafka."""
+        self.session.commander.receive(payload, next(self._numbers), headers, key)
 
     def states(self, command: Command) -> list[str]:
         """The states that a command was acknowledged with, in order."""
@@ -114,7 +144,7 @@ def capture(run: str = "test", *, clock: Clock | None = None, **settings: Any) -
     """
     if _api._session is not None:
         raise RuntimeError("capture: expected no session, but init was called; call emitter.shutdown() first")
-    quiet = {"hooks": False, "logs": False, "resources": False, "spool": "off"}
+    quiet = {"hooks": False, "logs": False, "resources": False, "spool": "off", "supervised": True}
     resolved = resolve({"run": run, "run_id": run, **quiet, **settings}, environ={})
     exporter = MemoryExporter()
     session = Session(
@@ -122,6 +152,9 @@ def capture(run: str = "test", *, clock: Clock | None = None, **settings: Any) -
         clock=clock, exporter=exporter, threads=False, hot=_api._hot,
     )  # fmt: skip
     captured = Captured(session, exporter)
+    if resolved.trusted_keys is None:
+        session.commander.trusted = pair = OwnPair()
+        captured.sign = pair.headers
     session.start()
     _api.use(session)
     try:

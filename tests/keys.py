@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Final
 
 from emitter.signing import PublicKey, ed25519
 from emitter.signing.trusted import public_key
@@ -26,6 +27,10 @@ class Pair:
         """Write the file that trusts this key and no other."""
         path.write_text(self.public.line() + "\n")
         return path
+
+
+SENDER: Final = Pair("tests")
+"""Whom the trainers of these tests obey."""
 
 
 class Held:

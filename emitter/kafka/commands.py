@@ -163,7 +163,8 @@ class KafkaLink:
     async def _read(self, consumer: Any) -> None:
         while True:
             message = await consumer.getone()
-            self._commander.receive(message.value, (message.partition, message.offset, message.timestamp))
+            position = (message.partition, message.offset, message.timestamp)
+            self._commander.receive(message.value, position, dict(message.headers), message.key)
 
     async def _write(self, producer: Any) -> None:
         """One at a time, so that the stages of a command arrive in order. Ends when closing and empty."""

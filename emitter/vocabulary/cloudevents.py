@@ -66,26 +66,31 @@ def dumps(value: Any) -> str:
 
 def encode(kind: str, event_id: str, subject: str, time: str, data: dict[str, Any]) -> bytes:
     """A structured-mode CloudEvent. ``kind`` is one of the types above, ``subject`` the run id."""
-    envelope = {
+    event = {
         "specversion": "1.0", "id": event_id, "source": SOURCE, "type": kind, "subject": subject,
         "time": time, "datacontenttype": "application/json", "data": data,
     }  # fmt: skip
-    return dumps(envelope).encode()
+    return dumps(event).encode()
 
 
 def decode(payload: bytes, kind: str) -> dict[str, Any]:
     """The ``data`` of a structured-mode CloudEvent of this type. Raises CloudEventError."""
+    data: dict[str, Any] = envelope(payload, kind)["data"]
+    return data
+
+
+def envelope(payload: bytes, kind: str) -> dict[str, Any]:
+    """A structured-mode CloudEvent of this type, ``data`` being an object. Raises CloudEventError."""
     try:
-        envelope = json.loads(payload)
+        found = json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise CloudEventError(
             f"expected a CloudEvent in JSON, got bytes that do not parse: {error}"
         ) from None
-    if not isinstance(envelope, dict):
-        raise CloudEventError(f"expected a CloudEvent object, got {type(envelope).__name__}")
-    if envelope.get("type") != kind:
-        raise CloudEventError(f"expected a CloudEvent of type {kind!r}, got {envelope.get('type')!r}")
-    data = envelope.get("data")
-    if not isinstance(data, dict):
-        raise CloudEventError(f"expected `data` to be an object, got {type(data).__name__}")
-    return data
+    if not isinstance(found, dict):
+        raise CloudEventError(f"expected a CloudEvent object, got {type(found).__name__}")
+    if found.get("type") != kind:
+        raise CloudEventError(f"expected a CloudEvent of type {kind!r}, got {found.get('type')!r}")
+    if not isinstance(found.get("data"), dict):
+        raise CloudEventError(f"expected `data` to be an object, got {type(found.get('data')).__name__}")
+    return found

@@ -22,6 +22,9 @@ EXPIRED: Final = "expired"
 ACK_STATES: Final = (RECEIVED, REJECTED, SCHEDULED, RUNNING, SUCCEEDED, FAILED, ABORTED, EXPIRED)
 FINAL_STATES: Final = frozenset({REJECTED, SUCCEEDED, FAILED, ABORTED, EXPIRED})
 
+LARGEST_BYTES: Final = 64 * 1024
+"""A command is an instruction, not a file."""
+
 CLOCK_SKEW_S: Final = 300.0
 """Expiry tolerates this much difference between the clocks of sender and trainer."""
 
@@ -113,7 +116,20 @@ def _known(kind: type[Any], data: dict[str, Any]) -> dict[str, Any]:
 
 def decode_command(payload: bytes) -> Command:
     """A command from its CloudEvent; unknown keys are ignored. Raises CloudEventError."""
-    data = cloudevents.decode(payload, cloudevents.COMMAND)
+    return decode_addressed(payload)[0]
+
+
+def decode_addressed(payload: bytes) -> tuple[Command, Any]:
+    """A command, and the subject of its envelope, which is its run again. Raises CloudEventError."""
+    if len(payload) > LARGEST_BYTES:
+        raise cloudevents.CloudEventError(
+            f"command: expected at most {LARGEST_BYTES} bytes, got {len(payload)}"
+        )
+    envelope = cloudevents.envelope(payload, cloudevents.COMMAND)
+    return _command(envelope["data"]), envelope.get("subject")
+
+
+def _command(data: dict[str, Any]) -> Command:
     fields = _known(Command, data)
     for name, kind in (("id", str), ("run", str), ("action", str), ("issued", str), ("expires", str)):
         if not isinstance(fields.get(name), kind):

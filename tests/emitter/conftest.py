@@ -14,6 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from emitter import _api
 from emitter.testing import Captured, ManualClock, capture
 from tests.emitter.receiver import Receiver
+from tests.keys import SENDER
 
 PREFIXES = ("TRAINWARDEN_", "OTEL_", "SLURM_", "OMPI_", "PMI", "TORCHELASTIC_")
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_RANK", "MPI_LOCALRANKID")
@@ -30,6 +31,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("TRAINWARDEN_KERNEL_LOG", "0")
     monkeypatch.setenv("TRAINWARDEN_DATA_DIR", str(tmp_path / "no-stack"))
     monkeypatch.setenv("TRAINWARDEN_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setenv("TRAINWARDEN_TRUSTED_KEYS", str(SENDER.trust(tmp_path / "trusted_keys")))
     yield
     _api.shutdown()
     _api._handlers.clear()

@@ -14,6 +14,7 @@ from emitter.vocabulary import cloudevents, commands, topics
 from emitter.vocabulary.commands import Ack, Command
 from stream import topics as stream_topics
 from tests.fixtures import read_topic, wait_for_async
+from tests.keys import SENDER
 
 
 def command(run: str, action: str, **fields: Any) -> Command:
@@ -28,7 +29,7 @@ def command(run: str, action: str, **fields: Any) -> Command:
 
 
 def send(bootstrap: str, topic: str, *messages: Command | Ack) -> None:
-    """Produce CloudEvents, keyed by run."""
+    """Produce CloudEvents, keyed by run and signed by SENDER."""
     asyncio.run(_send(bootstrap, topic, messages))
 
 
@@ -37,7 +38,9 @@ async def _send(bootstrap: str, topic: str, messages: tuple[Command | Ack, ...])
     await producer.start()
     try:
         for message in messages:
-            await producer.send_and_wait(topic, message.encode(), key=message.run.encode())
+            value = message.encode()
+            headers = list(SENDER.headers(value).items())
+            await producer.send_and_wait(topic, value, key=message.run.encode(), headers=headers)
     finally:
         await producer.stop()
 

@@ -118,7 +118,7 @@ def test_bytes_that_are_no_command_cost_one_clear_line(
 ) -> None:
     """Malformed messages are named in the log; the next command works."""
     with caplog.at_level(logging.WARNING, "emitter"):
-        captured.session.commander.receive(b"\xff not json", 1)
+        captured.deliver(b"\xff not json", {})
     assert "ignoring a message on remediation.commands: expected a CloudEvent" in caplog.text
 
     emitter.on("save")(lambda command: None)
@@ -148,7 +148,8 @@ def test_same_message_read_again_is_not_answered_again(captured: Captured) -> No
     emitter.step(1, loss=1.0)
     again = captured.session.commander.ledger.open(command.id, None)
     assert again is not None
-    captured.session.commander.receive(command.encode(), again.position)
+    payload = command.encode()
+    captured.session.commander.receive(payload, again.position, captured.sign(payload))
 
     assert captured.states(command) == DONE
 
@@ -183,7 +184,7 @@ def test_ledger_is_bounded() -> None:
 @pytest.mark.parametrize("action", ["restart", "rollback"])
 def test_restart_and_rollback_raise_at_the_boundary(captured: Captured, action: str) -> None:
     """Without a handler they raise Restart with the command, already acknowledged; it may be caught."""
-    command = captured.command(action, args={"checkpoint": {"step": 3}})
+    command = captured.command(action, args={"checkpoint": {"step": 3, "path": "/c/3"}})
     with pytest.raises(emitter.Restart) as raised:
         emitter.step(1, loss=1.0)
 

@@ -25,6 +25,7 @@ from stream import topics as stream_topics
 from tests.emitter import kafka_side
 from tests.emitter.receiver import Receiver
 from tests.fixtures import free_port, start_broker, wait_for
+from tests.keys import SENDER
 
 DONE = ["received", "scheduled", "running", "succeeded"]
 
@@ -80,8 +81,11 @@ def test_command_sent_before_the_start_is_found(broker: str, receiver: Receiver)
     assert [ack.state for ack in acks if ack.command == new.id] == DONE
 
 
-def test_shutdown_flushes_acknowledgements(broker: str, receiver: Receiver) -> None:
+def test_shutdown_flushes_acknowledgements(
+    broker: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What was acknowledged before the end arrives, without waiting for the deadline."""
+    monkeypatch.setenv("TRAINWARDEN_SUPERVISOR", "1")
     run = uuid.uuid4().hex
     _init(run, broker, receiver)
     kafka_side.send(broker, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "restart"))
@@ -282,8 +286,9 @@ async def _send_with_clocks_apart(bootstrap: str, run: str) -> None:
             one = kafka_side.command(run if number == 39 else uuid.uuid4().hex, "save")
             when = int(time.time() * 1000) - 1000 * number
             await producer.send_and_wait(
-                topics.REMEDIATION_COMMANDS, one.encode(), key=one.run.encode(), timestamp_ms=when
-            )
+                topics.REMEDIATION_COMMANDS, one.encode(), key=one.run.encode(), timestamp_ms=when,
+                headers=list(SENDER.headers(one.encode()).items()),
+            )  # fmt: skip
     finally:
         await producer.stop()
 

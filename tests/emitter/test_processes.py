@@ -161,7 +161,7 @@ def test_commands_end_the_process(
         emitter.step(step, loss=1.0)
         time.sleep(0.01)
     """
-    with start(tmp_path, receiver, body) as child:
+    with start(tmp_path, receiver, body, TRAINWARDEN_SUPERVISOR="1") as child:
         kafka_side.send(broker, topics.REMEDIATION_COMMANDS, kafka_side.command(run_id, action))
         _, errors = child.communicate(timeout=60)
 

@@ -250,8 +250,8 @@ def test_rate_in_a_tensor_is_changed_in_place(captured: Captured) -> None:
     [
         ({}, "expected one of `value` and `scale`, got neither"),
         ({"value": 1, "scale": 1}, "expected one of `value` and `scale`, got value and scale"),
-        ({"value": "NaN"}, "expected `value` to be a finite number, got 'NaN'"),
-        ({"scale": True}, "expected `scale` to be a finite number, got True"),
+        ({"value": "NaN"}, "expected `value` to be a number from -1e+30 to 1e+30, got 'NaN'"),
+        ({"scale": True}, "expected `scale` to be a number above 0 and at most 1000, got True"),
     ],
 )
 def test_bad_arguments_of_set(captured: Captured, args: dict[str, Any], error: str) -> None:

@@ -16,13 +16,17 @@ from tests.emitter import kafka_side
 from tests.emitter.receiver import Receiver
 from tests.fixtures import free_port, wait_for
 from tests.kafka.apache_kafka import ApacheKafka
+from tests.keys import SENDER
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
-def test_commands_of_the_new_topic_arrive(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_commands_of_the_new_topic_arrive(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two commands before and three after: each arrives once, and the link notices the topic's new id."""
     run, seen = uuid.uuid4().hex, list[Command]()
+    monkeypatch.setenv("TRAINWARDEN_TRUSTED_KEYS", str(SENDER.trust(tmp_path / "trusted_keys")))
     commands = [kafka_side.command(run, "save") for _ in range(5)]
     broker = ApacheKafka(tmp_path, free_port(), free_port())
     broker.format()

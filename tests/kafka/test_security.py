@@ -6,6 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.emitter import kafka_side
 from tests.fixtures import read_topic, wait_for
 from tests.kafka import secure_kafka
 from tests.kafka.secure_kafka import PASSWORD, USER, Secure
+from tests.keys import SENDER
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -95,7 +97,9 @@ def test_refusals_are_said_once_with_their_reason(
     assert "wrong" not in warning
 
 
-def test_endpoint_and_commands_log_in_by_variables(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoint_and_commands_log_in_by_variables(
+    secure: Secure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """TRAINWARDEN_KAFKA_* holds for kafka:// endpoints and for the commands link."""
     run, seen = uuid.uuid4().hex, list[Any]()
     for name, value in {
@@ -104,6 +108,7 @@ def test_endpoint_and_commands_log_in_by_variables(secure: Secure, monkeypatch: 
         "TLS_CA": secure.certificate,
     }.items():
         monkeypatch.setenv(f"TRAINWARDEN_KAFKA_{name}", value)
+    monkeypatch.setenv("TRAINWARDEN_TRUSTED_KEYS", str(SENDER.trust(tmp_path / "trusted_keys")))
     place = f"kafka://{secure.sasl_tls}"
     emitter.on("save")(seen.append)
     emitter.init(run, run_id=run, endpoint=place, commands=place, resources=False, logs=False, hooks=False)

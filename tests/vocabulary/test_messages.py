@@ -143,7 +143,8 @@ def test_malformed_commands_are_refused(change: dict[str, Any], message: str) ->
         (b"[]", "expected a CloudEvent object, got list"),
         (b"{}", "expected a CloudEvent of type 'io.trainwarden.command.v1', got None"),
         (b'{"type":"io.trainwarden.command.v1","data":1}', "expected `data` to be an object, got int"),
-        (b"[" * 100_000, "do not parse"),
+        (b"[" * 60_000, "do not parse"),
+        (b" " * 70_000, "expected at most 65536 bytes, got 70000"),
     ],
 )
 def test_bytes_that_are_no_command_are_refused(payload: bytes, message: str) -> None:
