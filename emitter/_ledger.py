@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 
-from emitter.vocabulary.commands import Ack
+from emitter.vocabulary.commands import ABORTED, Ack
 
 LIMIT: Final = 4096
 
@@ -35,6 +35,20 @@ class Ledger:
             if known is None:
                 self._put(command, Entry(position))
             return known
+
+    def find(self, command: str) -> Entry | None:
+        """What is known of a command."""
+        with self._lock:
+            return self._entries.get(command)
+
+    def reopen(self, command: str, position: Any) -> None:
+        """Register a command; one that was aborted may be tried again."""
+        with self._lock:
+            entry = self._entries.get(command)
+            if entry is None:
+                self._put(command, Entry(position))
+            elif entry.outcome is not None and entry.outcome.state == ABORTED:
+                entry.outcome = None
 
     def end(self, ack: Ack) -> bool:
         """Store a final acknowledgement; False if the command had ended before."""

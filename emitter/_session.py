@@ -67,6 +67,7 @@ class Session:
         backlog = _parts.backlog(settings, identity, self.queue, self.exporter)
         self.sender = Sender(self.queue, self.exporter, encoder, self.clock, settings, self.pulse, backlog)
         self.commander = _parts.commander(self, handlers, tunables)
+        self.group = _parts.group(self) if threads else None
         self.link = _parts.link(settings, identity, self.commander) if threads else None
         self.sampler = _parts.sampler(settings, identity, self.queue, self.clock)
         self.logs = _parts.logs(settings, self.log)
@@ -79,7 +80,7 @@ class Session:
         self.lifecycle(state)
         if self._threads:
             self.sender.start()
-            for part in (self.sampler, self.link):
+            for part in (self.sampler, self.group, self.link):
                 if part is not None:
                     part.start()
         if self.logs is not None:
@@ -216,6 +217,8 @@ class Session:
             self.commander.close()
             self.lifecycle(**self._said(self.outcome()))
             self.queue.closed = True
+            if self.group is not None:
+                self.group.close(left())
             if self.link is not None:
                 self.link.close(left())
             self.sender.close(left())

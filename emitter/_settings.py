@@ -14,7 +14,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from emitter._guard import logger
-from emitter.signing import places
 from emitter.vocabulary import stack
 
 SPOOL_OFF: Final = "off"
@@ -108,6 +107,19 @@ def _endpoint(value: Any) -> str:
     return str(value).rstrip("/")
 
 
+def _store(value: Any) -> Any:
+    """A store of torch.distributed, or how to reach one."""
+    if not isinstance(value, str):
+        if not callable(getattr(value, "compare_set", None)):
+            raise ValueError("a TCPStore or FileStore of torch.distributed")
+        return value
+    parts = urlsplit(value.strip())
+    tcp = parts.scheme == "tcp" and parts.hostname and parts.port
+    if value.strip() != "off" and not tcp and not (parts.scheme == "file" and parts.path):
+        raise ValueError("`off`, tcp://host:port, file:/path or a store of torch.distributed")
+    return value.strip()
+
+
 _GPUS: Final = ("node", "own", "off")
 
 
@@ -174,18 +186,12 @@ class Settings:
         "TRAINWARDEN_ALLOW",
         "The actions that commands may ask for; all built-in and registered ones without it.",
     )
-    trusted_keys: str | None = _row(
-        _text,
+    store: object | None = _row(
+        _store,
         None,
-        places.ENV_TRUSTED_KEYS,
-        "File of the public keys whose commands are obeyed; else that of a local `trainwarden up`, else "
-        "`~/.config/trainwarden/trusted_keys`.",
-    )
-    supervised: bool = _row(
-        _flag,
-        False,
-        "TRAINWARDEN_SUPERVISOR",
-        "Somebody starts this trainer again when it ends with code 75; `trainwarden run` says so itself.",
+        "TRAINWARDEN_STORE",
+        "Over what several ranks agree on commands: `tcp://host:port`, `file:/path`, a store of "
+        "torch.distributed (argument only), `off`; else the process group's own.",
     )
     rank: int | None = _row(_whole, None, "TRAINWARDEN_RANK", "Global rank; else from the launcher.")
     local_rank: int | None = _row(

@@ -89,10 +89,15 @@ class Steps:
         last = self._state()[1]
         return 0 if last is None else last[0]
 
-    def arm(self) -> None:
-        """From any thread: the next call has commands to look at."""
+    def arm(self) -> int:
+        """From any thread: the next calls have commands to look at.
+
+        The answer is the first count at which it is sure that one of them looks. The count is read after all
+        that makes calls look: one that had compared the count with ``until`` before may go by unseen.
+        """
         self._armed = True
         self._hot.allow(0)
+        return self.count + 2
 
     def waited(self, nanoseconds: int) -> None:
         """Adds to the ``data_time`` of the next step."""

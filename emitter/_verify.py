@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from emitter._ranks import Identity
 from emitter.vocabulary import cloudevents, commands
 from emitter.vocabulary.commands import Command
-
-WITHOUT_AGREEMENT: Final = frozenset({"dump_stacks"})
-"""What one rank may do alone. The rest needs all ranks to agree on one step."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ def refusal(
     return (
         _wrong_attempt(command, identity)
         or _wrong_time(command, now_ns)
-        or _wrong_action(command, identity, allow, known)
+        or _wrong_action(command, allow, known)
     )
 
 
@@ -70,13 +67,11 @@ def _wrong_time(command: Command, now_ns: int) -> Refusal | None:
 
 
 def _wrong_action(
-    command: Command, identity: Identity, allow: Collection[str] | None, known: Collection[str]
+    command: Command, allow: Collection[str] | None, known: Collection[str]
 ) -> Refusal | None:
     if command.action not in known:
         reason = "no_handler" if command.action in commands.ACTIONS else "unknown_action"
         return Refusal(commands.REJECTED, reason, {"action": command.action})
     if allow is not None and command.action not in allow:
         return Refusal(commands.REJECTED, "not_allowed", {"action": command.action})
-    if identity.world_size > 1 and command.action not in WITHOUT_AGREEMENT:
-        return Refusal(commands.REJECTED, "ranks_not_agreed", {"world_size": identity.world_size})
     return None

@@ -48,10 +48,10 @@ class Gate:
         self.reading = message
         return self.closed
 
-    def arm(self, number: int, count: int) -> Vote:
+    def arm(self, number: int, here: int, sure: int) -> Vote:
         """Hold at the first boundary that is sure to come: this one, where the thread is still in it."""
         assert self.slot is None
-        self.slot = Slot(number, count if self.inside else count + 1)
+        self.slot = Slot(number, here if self.inside else sure)
         return Vote(at=self.slot.vote)
 
     def learn(self, number: int, decision: Decision) -> None:
@@ -88,6 +88,13 @@ class Gate:
             return Verdict.LOST
         self._free()
         return Verdict.RUN
+
+    def due(self, count: int) -> bool:
+        """Whether the training thread has something to do or to wait for at this count."""
+        slot = self.slot
+        if slot is None or count < slot.vote:
+            return False
+        return slot.decision is None or slot.decision.at is None or count >= slot.decision.at
 
     def close(self) -> tuple[int, int, int]:
         """No round is armed any more: the one undecided, the message waited for, the round led."""

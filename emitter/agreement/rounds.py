@@ -92,7 +92,7 @@ def _refuse(keys: Keys, number: int, rank: int, vote: Vote) -> Generator[Op, Any
 def lead(
     keys: Keys, number: int, message: int, ranks: Sequence[int], found: Message
 ) -> Generator[Op, Any, Decision | None]:
-    """One round as the leader sees it, up to the decision; None where it is closing. Raises StoreLostError."""
+    """One round as the leader sees it, up to the decision; None when closing. Raises StoreLostError."""
     if not (yield Lead(number)):
         return None
     yield from publish(keys, message, ranks, found)
@@ -112,7 +112,7 @@ def publish(keys: Keys, message: int, ranks: Sequence[int], found: Message) -> G
 
 
 def settle(keys: Keys, number: int, ranks: Sequence[int]) -> Generator[Op, Any, list[int] | None]:
-    """Wait until every rank has left the round, then forget it. The ranks that have not; None when closing."""
+    """Wait until every rank has left the round, then forget it. Ranks that have not; None when closing."""
     dones = tuple(keys.done(number, rank) for rank in ranks)
     if not (yield Await(dones, DONE_S)):
         texts = yield Peek(dones)
@@ -132,6 +132,7 @@ def leave(keys: Keys, rank: int, ranks: Sequence[int]) -> Generator[Op, Any, Non
     if undecided:
         text = yield Swap(keys.decision(undecided), abort)
         yield Learn(undecided, Decision.decode(text))
+        yield Close()  # a commit that will not be reached leaves the gate, too
     if message:
         yield Put(keys.inbox(rank, message), POKE)
     if leading:

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from emitter.agreement import ops, rounds
 from emitter.agreement.gate import Gate, Slot, Verdict
-from emitter.agreement.words import POKE, Keys, Message
+from emitter.agreement.words import POKE, Keys, Message, Vote
 
 KEYS: Final = Keys("m")
 LOST: Final = object()
@@ -85,7 +85,7 @@ class Rank(NamedTuple):
     """One process. ``pc`` is where its training thread is; ``ran`` are rounds run, with the count."""
 
     pc: str
-    count: int
+    calls: int
     gate: GateState
     listen: int
     lead: int
@@ -147,7 +147,7 @@ class Model:
         listen: Callable[..., Any] = rounds.listen,
         lead: Callable[..., Any] | None = None,
         ends: bool = True,
-        arm: Callable[[Gate, int, int], Any] = Gate.arm,
+        arm: Callable[[Gate, int, int, int], Any] = Gate.arm,
         reconnects: bool = False,
     ) -> None:
         self._size, self._steps, self._faults = ranks, steps, faults
@@ -167,17 +167,19 @@ class Model:
     def search(self, limit: int = 30_000_000) -> Found:
         """Visit every state; stop at the first that must not be."""
         gate: GateState = (None, False, False, 0, 0, ())
-        first = tuple(
+        ranks = [
             self._ranks.of(Rank("run", 0, gate, 0, 0 if rank == 0 else ENDED, ENDED, ()))
             for rank in range(self._size)
-        ) + (self._shared.of(Shared(frozenset(), frozenset(), frozenset(), self._faults)),)
+        ]
+        first = (*ranks, self._shared.of(Shared(frozenset(), frozenset(), frozenset(), self._faults)))
         seen, waiting, moves = {first}, [first], 0
         while waiting:
             state = waiting.pop()
             following, progress = self._following(state)
             if (not progress and not self._is_over(state)) or self._is_split(state):
-                ranks = tuple(self._ranks.values[number] for number in state[:-1])
-                return Found(len(seen), moves, *((None, ranks) if not progress else (ranks, None)))
+                seen_ranks = tuple(self._ranks.values[number] for number in state[:-1])
+                split = self._is_split(state)
+                return Found(len(seen), moves, seen_ranks if split else None, None if split else seen_ranks)
             moves += len(following)
             for other in following:
                 if other not in seen:
@@ -221,7 +223,7 @@ class Model:
         if around.faults and me.pc != "over":
             spent = around._replace(faults=around.faults - 1)
             faults.append((me._replace(pc="crashed"), spent))
-            if me.pc == "check" and _gate(me).at(me.count) is Verdict.HOLD:
+            if me.pc == "check" and _gate(me).at(me.calls) is Verdict.HOLD:
                 # The training thread's own patience ends before it hears anything.
                 faults.append((me._replace(pc="stopped"), spent))
         return self._numbered(moves), self._numbered(faults)
@@ -241,16 +243,16 @@ class Model:
 
     def _main(self, place: int, rank: Rank, around: Shared) -> _Moves:
         """One move of the training thread; what nobody else could tell apart is one move."""
-        if rank.pc == "run" and rank.count == self._steps:
+        if rank.pc == "run" and rank.calls == self._steps:
             if not self._ends:
                 return [(rank._replace(pc="over"), around)]
             return self._thread(place, rank._replace(pc="leaving", leave=0), around, "leave")
         if rank.pc == "run":
-            rank = rank._replace(count=rank.count + 1)
+            rank = rank._replace(calls=rank.calls + 1)
             if rank.gate[0] is None:  # not armed: step() does not even look
                 return [(rank, around)]
             return [(_boundary(rank), around)]
-        if rank.pc == "handler" or (rank.pc == "check" and _gate(rank).at(rank.count) is not Verdict.HOLD):
+        if rank.pc == "handler" or (rank.pc == "check" and _gate(rank).at(rank.calls) is not Verdict.HOLD):
             return [(_boundary(rank), around)]
         return []
 
@@ -269,7 +271,7 @@ class Model:
         thread = self._threads[place][name]
         at, around = _observe(thread, at, around)
         if at == ENDED:
-            return [(rank._replace(**{name: ENDED}), around)]
+            return [(rank._replace(**_at(name, ENDED)), around)]
         op = thread.op(at)
         local = self._local(rank, op)
         if local is not None:
@@ -277,7 +279,7 @@ class Model:
             found = [(moved, around, thread.after(at, answer))]
         else:
             found = [(rank, then, thread.after(at, answer)) for then, answer in self._store(around, op)]
-        return [(_ended(rank._replace(**{name: to}), name), then) for rank, then, to in found]
+        return [(_ended(rank._replace(**_at(name, to)), name), then) for rank, then, to in found]
 
     def _local(self, rank: Rank, op: Any) -> tuple[Rank, Any] | None:
         """What an operation does that needs no store, and its answer."""
@@ -286,8 +288,8 @@ class Model:
         if isinstance(op, ops.Next):
             answer = gate.next(op.message)
         elif isinstance(op, ops.Arm):
-            gone = rounds.Vote(reason="ended", gone=True)
-            answer = gone if gate.closed else self._arm(gate, op.number, rank.count)
+            gone = Vote(reason="ended", gone=True)
+            answer = gone if gate.closed else self._arm(gate, op.number, rank.calls, rank.calls + 1)
         elif isinstance(op, ops.Learn):
             gate.learn(op.number, op.decision)
         elif isinstance(op, ops.Fail):
@@ -375,16 +377,20 @@ def _boundary(rank: Rank) -> Rank:
     """The training thread enters the boundary, or looks again."""
     gate = _gate(rank)
     slot, gate.inside = gate.slot, True
-    verdict = gate.at(rank.count)
+    verdict = gate.at(rank.calls)
     if verdict is Verdict.HOLD:
         return _put_gate(rank, gate)._replace(pc="check")
     if verdict is Verdict.LOST:
         return rank._replace(pc="stopped")
     if verdict is Verdict.RUN:
         assert slot is not None
-        return _put_gate(rank, gate)._replace(pc="handler", ran=(*rank.ran, (slot.number, rank.count)))
+        return _put_gate(rank, gate)._replace(pc="handler", ran=(*rank.ran, (slot.number, rank.calls)))
     gate.inside = False
     return _put_gate(rank, gate)._replace(pc="run")
+
+
+def _at(name: str, place: int) -> Any:
+    return {name: place}
 
 
 def _ended(rank: Rank, name: str) -> Rank:
@@ -393,7 +399,7 @@ def _ended(rank: Rank, name: str) -> Rank:
 
 def _passed(rank: Rank, count: int) -> bool:
     """Whether the training thread has gone on from the boundary of this count."""
-    return rank.count > count or (rank.count == count and rank.pc == "run")
+    return rank.calls > count or (rank.calls == count and rank.pc == "run")
 
 
 def leading(ranks: range, proposals: int) -> Generator[Any, Any, None]:
