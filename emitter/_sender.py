@@ -58,6 +58,9 @@ class Sender:
         self._queue.wake.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
+            if self._thread.is_alive():  # in a request: its last turn may never come
+                with guard:
+                    self._report()
         self._outbox.stow()
         if left := self._queue.left + self._outbox.left:
             self._queue.lose(UNDELIVERED, left)

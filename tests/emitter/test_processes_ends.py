@@ -83,19 +83,24 @@ def test_end_with_a_full_queue(tmp_path: Path, receiver: Receiver, end: str) -> 
     assert len(receiver.records("train.log")) == exceptions(end)
 
 
-@pytest.mark.parametrize("end", ENDS)
-def test_end_with_a_full_queue_and_nobody_to_send_to(tmp_path: Path, end: str) -> None:
-    """All that was accepted is on disk; the next process sends it, each step once, and how many are lost."""
-    with Receiver() as gone:
-        pass
+SILENT = [*((end, False) for end in ENDS), ("SIGTERM", True), ("interpreter shutdown", True)]
+
+
+@pytest.mark.parametrize(("end", "hang"), SILENT)
+def test_end_with_a_full_queue_and_nobody_to_send_to(tmp_path: Path, end: str, hang: bool) -> None:
+    """Nothing listens, or answers: all that was accepted is on disk. The next process sends it, each step
+    once, and how many are lost.
+    """
     body, status = ENDS[end]
-    code, errors = run(
-        tmp_path, gone, FULL.replace("shutdown_s=60", "shutdown_s=10") + "\n" + textwrap.dedent(body)
-    )
+    with Receiver(hang=True) as silent:
+        if not hang:
+            silent._server.server_close()
+        script = FULL.replace("shutdown_s=60", "shutdown_s=10") + "\n" + textwrap.dedent(body)
+        code, errors = run(tmp_path, silent, script)
     assert code == status, errors
     assert sum(Segment(path).pending for path in (tmp_path / "spool").rglob("*.seg")) >= 1000
 
-    with Receiver(port=gone.port) as receiver:
+    with Receiver(port=silent.port) as receiver:
         code, errors = run(tmp_path, receiver, UNTIL_SENT)
         assert (code, errors) == (0, "")
         arrived, lost, _ = accounted(receiver)
