@@ -2,19 +2,24 @@
 
     python examples/train_gpt.py                             trains; uses a local stack if one is running
     python examples/train_gpt.py --fault lr-spike@200        goes wrong at step 200
+    trainwarden run -- python examples/train_gpt.py --fault hang@200       hangs, and is started again
 
-The text is Python's own language reference, which comes with every Python. The five lines that call
+The text is Python's own language reference, which comes with every Python. The lines that call
 ``emitter`` are all the instrumentation there is. On ``rollback`` the trainer goes back to the checkpoint
-it is told, in this same process, and goes on with a lower learning rate.
+it is told, in this same process, and goes on with a lower learning rate; started again by
+``trainwarden run``, it goes on from the checkpoint that ``emitter.resume_path()`` names.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import hashlib
 import json
 import math
 import os
+import resource
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +125,10 @@ class Fault:
     start: int
     ended: bool = False
 
-    LENGTHS: ClassVar = {"none": 0, "lr-spike": 10, "lr-ramp": 20, "bad-batch": 1, "nan": 1}
+    LENGTHS: ClassVar = {
+        "none": 0, "lr-spike": 10, "lr-ramp": 20, "bad-batch": 1, "nan": 1, "hang": 1, "crash": 1,
+        "oom": 1, "disk-full": 1, "kill-rank": 1,
+    }  # fmt: skip
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -143,12 +151,39 @@ class Fault:
             return math.nan
         return 1000.0 if self._active(step, "bad-batch") else 1.0
 
+    def strike(self, step: int) -> None:
+        """What ends the process, or stops it for good."""
+        if self._active(step, "crash"):
+            raise RuntimeError(f"a fault was asked for at step {step}")
+        if self._active(step, "hang"):
+            deadlock()
+        if self._active(step, "oom"):
+            run_out_of_memory()
+        if self._active(step, "disk-full"):
+            Path("/dev/full").write_text("a disk without room")
+        if self._active(step, "kill-rank"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def rolled_back(self, from_step: int) -> None:
         """The run went back from this step; if the fault had begun, it is over."""
         self.ended = self.ended or from_step >= self.start
 
     def _active(self, step: int, kind: str) -> bool:
         return self.kind == kind and not self.ended and 0 <= step - self.start < self.LENGTHS[kind]
+
+
+def deadlock() -> None:
+    """Lock a C mutex twice. PyDLL keeps the interpreter's lock meanwhile: no thread of Python runs again."""
+    c, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(64)
+    c.pthread_mutex_lock(mutex)
+    c.pthread_mutex_lock(mutex)
+
+
+def run_out_of_memory() -> None:
+    """Ask for more than this process is allowed to have: its address space may grow by 64 MiB."""
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + (64 << 20), resource.RLIM_INFINITY))
+    bytearray(1 << 30)
 
 
 # -- training ----------------------------------------------------------------------------------------
@@ -171,6 +206,7 @@ class Trainer:
         while self.step < steps:
             if self.step and self.step % CHECKPOINT_EVERY == 0:
                 self.save(self.out / f"step-{self.step:06d}.pt", "regular")
+            self.fault.strike(self.step)
             loss, grad_norm, lr = self.one_step()
             emitter.step(self.step, loss=loss, grad_norm=grad_norm, learning_rate=lr)
             self.step += 1
@@ -218,6 +254,20 @@ class Trainer:
         if kind == "regular":
             self.forget_old()
 
+    def load(self, path: str) -> None:
+        """Go on from this checkpoint."""
+        state = torch.load(path, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+
+    def resume(self, path: str) -> None:
+        """Started again: what went wrong in the attempt before does not go wrong once more."""
+        self.load(path)
+        self.fault.ended = True
+        self.peak_lr *= emitter.lr_scale() or 1.0
+        print(f"resumed from {path} at step {self.step}")
+
     def verify(self, path: Path) -> str:
         """The file's SHA-256, after comparing what loads from it with the weights in memory."""
         loaded = torch.load(path, weights_only=True)["model"]
@@ -246,14 +296,13 @@ class Trainer:
         checkpoint = command.args.get("checkpoint")
         if not checkpoint:
             raise LookupError("no checkpoint from before the trouble to go back to")
-        state = torch.load(checkpoint["path"], weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
         self.fault.rolled_back(self.step)
-        came_from, self.step = self.step, state["step"] - 1  # the loop adds one
+        came_from = self.step
+        self.load(checkpoint["path"])
+        self.step -= 1  # the loop adds one
         self.peak_lr *= command.args.get("lr_scale") or 1.0
-        print(f"rolled back from step {came_from} to {state['step']}, learning rate {self.peak_lr:.1e}")
-        return {"from_step": came_from, "to_step": state["step"], "learning_rate": self.peak_lr}
+        print(f"rolled back from step {came_from} to {self.step + 1}, learning rate {self.peak_lr:.1e}")
+        return {"from_step": came_from, "to_step": self.step + 1, "learning_rate": self.peak_lr}
 
 
 def arguments() -> argparse.Namespace:
@@ -278,6 +327,8 @@ def main() -> None:
     emitter.init(run=args.run)
     emitter.on("save")(trainer.save_now)
     emitter.on("rollback")(trainer.roll_back)
+    if path := emitter.resume_path():
+        trainer.resume(path)
     trainer.train(args.steps)
     summary = {"steps_run": trainer.steps_run, "final_loss": fmean(trainer.losses[-10:] or [math.nan])}
     print(f"finished: {summary['steps_run']} steps, loss {summary['final_loss']:.4f}")

@@ -20,7 +20,10 @@ class Ports(str, Enum):
 
 def demo(
     fault: Annotated[
-        str, typer.Option(help="lr-spike@STEP, lr-ramp@STEP, bad-batch@STEP, nan@STEP or none.")
+        str,
+        typer.Option(
+            help="none, or KIND@STEP: lr-spike, lr-ramp, bad-batch, nan, hang, crash, oom, disk-full, kill-rank"
+        ),
     ] = "lr-spike@200",
     steps: Annotated[int | None, typer.Option(help="Optimizer steps in all.", min=20)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the trainer.")] = 1,

@@ -71,7 +71,12 @@ Rule = Callable[[Evidence], Check]
 
 def verify(evidence: Evidence) -> list[Check]:
     """All checks for this fault, in the order of the loop."""
-    loop = HEALTHY if evidence.story.fault.step is None else CLOSED
+    from stream.demo import supervised
+
+    fault = evidence.story.fault
+    if fault.cause is not None:
+        return [check(evidence) for check in supervised.checks(fault)]
+    loop = HEALTHY if fault.step is None else CLOSED
     return [check(evidence) for check in (*loop, *ALWAYS)]
 
 

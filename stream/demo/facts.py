@@ -29,6 +29,19 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Word:
+    """One ``train.lifecycle`` or ``train.stack`` record; ``state`` is None for a stack, ``body`` its text."""
+
+    time_ns: int
+    role: str
+    rank: int
+    attempt: int
+    state: str | None
+    values: dict[str, str]
+    body: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """One run in the history. ``steps`` in the order of their sequence numbers, each number once;
     ``step_rows`` counts the stored losses, so that a step stored twice shows.
@@ -41,6 +54,11 @@ class Facts:
     commands: list[dict[str, Any]]
     acks: list[dict[str, Any]]
     rows: dict[str, int] = field(default_factory=dict)
+    words: list[Word] = field(default_factory=list)
+
+    def said(self, state: str, role: str = "supervisor") -> list[Word]:
+        """Lifecycle records with this state, in order."""
+        return [word for word in self.words if word.state == state and word.role == role]
 
 
 def gather(client: Client, run: str) -> Facts:
@@ -56,6 +74,7 @@ def gather(client: Client, run: str) -> Facts:
             **{table: _count(client, table, "run = {run:String}", run) for table in TABLES},
             **{table: _count(client, table, _OF_RUN, run) for table in OTEL_TABLES},
         },
+        words=_words(client, run),
     )
 
 
@@ -78,6 +97,22 @@ FROM otel_traces
 WHERE SpanName = 'checkpoint.save' AND {_OF_RUN}
 ORDER BY Timestamp
 """
+
+
+_WORDS: Final = f"""
+SELECT toUnixTimestamp64Nano(Timestamp), role, rank, attempt, LogAttributes, Body
+FROM otel_logs
+WHERE EventName IN ('train.lifecycle', 'train.stack') AND {_OF_RUN}
+ORDER BY Timestamp
+"""
+
+
+def _words(client: Client, run: str) -> list[Word]:
+    rows = client.query(_WORDS, parameters={"run": run}).result_rows
+    return [
+        Word(time_ns, role, rank, attempt, values.get("lifecycle.state"), values, body)
+        for time_ns, role, rank, attempt, values, body in rows
+    ]
 
 
 def _steps(client: Client, run: str) -> list[Step]:

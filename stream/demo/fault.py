@@ -7,13 +7,23 @@ from typing import Final
 
 NONE: Final = "none"
 
+_CRASH: Final = frozenset({"python-exception", "exit-error"})
 _GROWTH: Final = frozenset({"gradient-explosion", "loss-spike", "loss-not-finite"})
 RULES: Final = {
     "lr-spike": _GROWTH,
     "lr-ramp": _GROWTH,
     "bad-batch": _GROWTH,
     "nan": frozenset({"loss-not-finite"}),
+    "hang": frozenset({"hang-log"}),
+    "crash": _CRASH,
+    "oom": _CRASH | {"host-oom"},
+    "disk-full": _CRASH | {"disk-full", "checkpoint-failed", "checkpoint-save-failed"},
+    "kill-rank": frozenset({"exit-killed"}),
 }
+CAUSES: Final = {
+    "hang": "hung", "crash": "exception", "oom": "exception", "disk-full": "exception", "kill-rank": "killed",
+}  # fmt: skip
+"""Faults that end the process or stop it for good, and what the supervisor calls such an end."""
 
 BEFORE: Final = 60
 """Steps a rule may need to know what is normal."""
@@ -36,6 +46,11 @@ class Fault:
 
     def __str__(self) -> str:
         return self.kind if self.step is None else f"{self.kind}@{self.step}"
+
+    @property
+    def cause(self) -> str | None:
+        """What the supervisor is to say of the end; None where the trainer lives on."""
+        return CAUSES.get(self.kind)
 
     @property
     def rules(self) -> frozenset[str]:

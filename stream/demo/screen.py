@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.demo.story import Happening, Story
-from stream.demo.summary import Summary, timings
+from stream.demo.summary import Summary
 from stream.stack import READY, Status
 
 _STYLES: Final = {
     "bad": "bold red", "diagnosis": "yellow", "command": "magenta", "ack": "cyan", "recovery": "bold green",
-    "lifecycle": "dim", "stack": "dim",
+    "lifecycle": "dim", "stack": "dim", "supervisor": "bold cyan",
 }  # fmt: skip
 _PLAIN_EVERY: Final = 50
 
@@ -41,7 +41,7 @@ class Screen:
         after_s = (happening.time_ns - self._began_ns) / 1e9
         line = Text.assemble(
             (f"{after_s:7.2f} s  ", "dim"),
-            (f"{happening.kind:<10}", _STYLES.get(happening.kind, "")),
+            (f"{happening.kind:<11}", _STYLES.get(happening.kind, "")),
             happening.text,
         )
         self.console.print(line, soft_wrap=True)
@@ -80,10 +80,11 @@ class Screen:
         """Timings, checks, and where to look."""
         story, facts = summary.evidence.story, summary.evidence.facts
         self.console.print()
-        if story.bad is not None:
-            table = Table("from the bad value to", "seconds", box=None, pad_edge=False)
+        if hops := summary.timings:
+            since = "the bad value" if story.bad is not None else "the last step before it"
+            table = Table(f"from {since} to", "seconds", box=None, pad_edge=False)
             table.columns[1].justify = "right"
-            for name, seconds in timings(story).items():
+            for name, seconds in hops.items():
                 table.add_row(name, f"{seconds:.3f}")
             self.console.print(table)
             self.console.print()

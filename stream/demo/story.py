@@ -11,6 +11,7 @@ from typing import Final
 from emitter.vocabulary import commands, diagnoses, events, topics
 from emitter.vocabulary.commands import Ack, Command
 from emitter.vocabulary.diagnoses import Diagnosis
+from emitter.vocabulary.supervision import SUPERVISOR_ROLE
 from stream.demo.fault import Fault
 from stream.events import Event
 from stream.otlp.events import events_from_logs
@@ -41,7 +42,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Happening:
-    """Something to tell at once. ``kind``: learning, bad, diagnosis, command, ack, recovery, lifecycle."""
+    """Something to tell at once. ``kind``: learning, bad, diagnosis, command, ack, recovery, lifecycle,
+    supervisor."""
 
     kind: str
     time_ns: int
@@ -99,7 +101,7 @@ class Story:
             for batch in events_from_logs(parse_logs(payload)):
                 if batch.run == self.run:
                     for event in batch.events:
-                        yield from self._event(event)
+                        yield from self._event(event, batch.resources[event.resource].role)
         elif topic == topics.TRAIN_DIAGNOSES:
             yield from self._diagnosis(diagnoses.decode(payload), at_ns)
         elif topic == topics.REMEDIATION_COMMANDS:
@@ -117,7 +119,10 @@ class Story:
             (ack for ack in self.acks if ack[1].command == command.id and ack[1].state == state), None
         )
 
-    def _event(self, event: Event) -> Iterator[Happening]:
+    def _event(self, event: Event, role: str | None) -> Iterator[Happening]:
+        if event.name == events.LIFECYCLE and role == SUPERVISOR_ROLE:
+            yield _of_supervisor(event)
+            return
         if event.name == events.LIFECYCLE:
             state = str(event.values.get(events.LIFECYCLE_STATE))
             self.ended = state if state in events.ENDED_STATES else self.ended
@@ -172,6 +177,14 @@ class Story:
             self._since_rollback = []
         reason = f": {ack.reason}" if ack.reason else ""
         yield Happening("ack", at_ns, f"{action} {ack.state}{reason} {_brief(ack.detail)}".rstrip())
+
+
+def _of_supervisor(event: Event) -> Happening:
+    values = event.values
+    about = values.get(events.STACK_GROUPS) or values.get(events.SUPERVISOR_REASON)
+    about = about or values.get(events.SUPERVISOR_RESUME) or ""
+    text = f"{values.get(events.LIFECYCLE_STATE)}: {about}".rstrip(": ")
+    return Happening("supervisor", event.time, text)
 
 
 def step_of(event: Event) -> Step | None:

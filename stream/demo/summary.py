@@ -7,6 +7,7 @@ from typing import Any
 
 from emitter.vocabulary import commands, diagnoses
 from emitter.vocabulary.cloudevents import finite
+from stream.demo import supervised
 from stream.demo.checks import Check, Evidence
 from stream.demo.story import Story
 
@@ -25,6 +26,12 @@ class Summary:
     took: dict[str, float] = field(default_factory=dict)
 
     @property
+    def timings(self) -> dict[str, float]:
+        """Seconds from the bad value, or from the last step before the end, to each hop."""
+        story = self.evidence.story
+        return timings(story) if story.fault.cause is None else supervised.timeline(self.evidence.facts)
+
+    @property
     def ok(self) -> bool:
         """Whether every link held."""
         return all(check.ok for check in self.checks)
@@ -38,7 +45,7 @@ class Summary:
                 "run": story.run,
                 "fault": str(story.fault),
                 "checks": [asdict(check) for check in self.checks],
-                "timings_s": timings(story),
+                "timings_s": self.timings,
                 "took_s": self.took,
                 "bad_step": asdict(story.bad) if story.bad else None,
                 "diagnoses": [diagnosis.to_json() for _, diagnosis in story.diagnoses],

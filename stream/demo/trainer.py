@@ -15,6 +15,9 @@ from stream.demo.fault import Fault
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 NAME = "trainer"
+_SUPERVISED = (
+    sys.executable, "-m", "stream.cli", "run", "--hang-after", "8", "--backoff", "0.2", "--",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Job:
         """Start it; ``environment`` names the stack."""
         self.out.mkdir(parents=True, exist_ok=True)
         argv = [
+            *(_SUPERVISED if self.fault.cause is not None else ()),
             sys.executable, str(resources.path("examples") / "train_gpt.py"),
             "--steps", str(self.steps), "--fault", str(self.fault), "--seed", str(self.seed),
             "--threads", "1", "--out", str(self.out),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
@@ -65,11 +66,10 @@ def odd(groups: list[Group], silent: Collection[int]) -> list[int]:
 def place_of(stack: Stack) -> str:
     """``sleep (libc.so.6) < stuck (train.py:3) < main (train.py:9)``."""
     frames = stack.main.get("frames", [])
-    native = next(
-        (frame for frame in frames if _is_native(frame) and not frame["name"].startswith("0x")), None
-    )
     python = [frame for frame in frames if not _is_native(frame)][:FRAMES_SHOWN]
-    shown = ([native] if native is not None and frames[0] is native else []) + python
+    inside = itertools.takewhile(_is_native, frames)
+    named = (frame for frame in inside if not frame["name"].startswith("0x"))
+    shown = [*itertools.islice(named, 1), *python]
     return " < ".join(_frame(frame) for frame in shown) or "no stack"
 
 

@@ -34,6 +34,26 @@ def test_the_loop_closes(tmp_path: Path, kafka: str | None, fault: str) -> None:
     assert story["history_rows"]["train_steps"] > 600
 
 
+@pytest.mark.parametrize("fault", ["hang@80", "crash@80"])
+def test_a_run_that_dies_is_started_again(tmp_path: Path, kafka: str | None, fault: str) -> None:
+    """Found from outside, ended if need be, and resumed from the newest verified checkpoint, by nobody."""
+    code, story, said = run_demo(tmp_path, fault, 150, kafka=kafka)
+    failed = [check for check in story.get("checks", []) if not check["ok"]]
+    assert (code, failed) == (0, []), said
+    hops = ["ended", "started again", "first step again"]
+    assert list(story["timings_s"]) == (["found", "stacks taken"] if "hang" in fault else []) + hops
+    assert story["commands"] == []
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("fault", ["oom@80", "disk-full@80", "kill-rank@80"])
+def test_other_ends_of_a_run(tmp_path: Path, kafka: str | None, fault: str) -> None:
+    """The same for memory, disk and SIGKILL; the supervisor's own tests have shorter forms."""
+    code, story, said = run_demo(tmp_path, fault, 150, kafka=kafka)
+    failed = [check for check in story.get("checks", []) if not check["ok"]]
+    assert (code, failed) == (0, []), said
+
+
 def test_a_healthy_run_raises_no_diagnosis(tmp_path: Path, kafka: str | None) -> None:
     """Without a fault there is no diagnosis and no command."""
     code, story, said = run_demo(tmp_path, "none", 150, kafka=kafka)
@@ -46,7 +66,7 @@ def test_a_healthy_run_raises_no_diagnosis(tmp_path: Path, kafka: str | None) ->
 def test_a_fault_that_is_none_is_refused(fault: str) -> None:
     """The message says what was expected and what came."""
     with pytest.raises(
-        faults.UsageError, match="expected none, or lr-spike, lr-ramp, bad-batch, nan with @STEP"
+        faults.UsageError, match="expected none, or lr-spike, lr-ramp, bad-batch, nan, hang, crash"
     ):
         faults.parse(fault, None)
 

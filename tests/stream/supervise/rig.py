@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.fixtures import Child
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 170.0
 FAST = ("--hang-after", "4", "--backoff", "0.05")
 
 STEPS = """
@@ -96,10 +96,16 @@ def python(tmp_path: Path, code: str, name: str = "train.py") -> list[str]:
     return [sys.executable, str(script), str(tmp_path)]
 
 
-def supervise(tmp_path: Path, command: Sequence[str], options: Sequence[str] = FAST, **env: str) -> Result:
+def supervise(
+    tmp_path: Path,
+    command: Sequence[str],
+    options: Sequence[str] = FAST,
+    timeout: float = TIMEOUT_S,
+    **env: str,
+) -> Result:
     """Run to the end."""
     done = subprocess.run(
-        argv(command, options), env=environment(tmp_path, **env), capture_output=True, timeout=TIMEOUT_S,
+        argv(command, options), env=environment(tmp_path, **env), capture_output=True, timeout=timeout,
         check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return Result(done.returncode, done.stdout, done.stderr.decode(), told(tmp_path))

@@ -78,12 +78,13 @@ def test_a_long_phase_is_no_hang(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(420)
 def test_the_rank_that_hangs_is_named(tmp_path: Path) -> None:
     """torchrun with two ranks: one waits in all_reduce, the other holds the GIL; that one is the odd one."""
     script = python(tmp_path, RANKS)[1]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, script, str(tmp_path)]
-    done = supervise(tmp_path, command, ("--hang-after", "5", "--backoff", "0.05"))
+    done = supervise(tmp_path, command, ("--hang-after", "8", "--backoff", "0.05"), timeout=400.0)
 
     assert done.code == 0, done.err
     dumped = done.lifecycle("supervisor", "dumped")[-1].values
