@@ -19,6 +19,7 @@ from stream.cli import (
     diagnose,
     explain,
     incidents,
+    keys,
     local,
     notify,
     parts,
@@ -62,6 +63,7 @@ app.add_typer(commands.app, name="commands")
 app.add_typer(incidents.app, name="incidents")
 app.add_typer(incidents.silences, name="silences")
 app.add_typer(notify.app, name="notify")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:
