@@ -118,6 +118,7 @@ class Sender:
                 turn = self._outbox.turn
                 while not self._closed.wait(self._settings.flush_s) and self._outbox.busy(turn):
                     with guard:
+                        self._queue.waiting.settle(self._clock.monotonic_ns())
                         self._outbox.stow()
         finally:
             _quiet.done()

@@ -40,6 +40,7 @@ class Waiting:
         self._ready, self._unread, self._urgent = ready, unread, urgent
         self._tickets: deque[Ticket] = deque()
         self._lock = threading.Lock()
+        self._settling = threading.Lock()
         self.used = False
         self.held = 0
         """Records that have left the queue and are not back."""
@@ -62,9 +63,18 @@ class Waiting:
             return ticket.came
 
     def settle(self, now_ns: int) -> None:
-        """Hand over the records that are complete, and those that have waited long enough."""
-        if not self._tickets:
+        """Hand over the records that are complete, and those that have waited long enough.
+
+        Returns at once where another thread is about it.
+        """
+        if not self._tickets or not self._settling.acquire(blocking=False):
             return
+        try:
+            self._sift(now_ns)
+        finally:
+            self._settling.release()
+
+    def _sift(self, now_ns: int) -> None:
         kept = []
         for _ in range(len(self._tickets)):
             ticket = self._tickets.popleft()

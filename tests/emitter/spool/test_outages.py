@@ -10,9 +10,12 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+import torch
 
 import emitter
-from emitter import _api
+from emitter import _api, _tensors
+from emitter.spool.segment import Segment
+from tests.emitter.fake_device import Device, Tensor, Torch
 from tests.emitter.receiver import Receiver, attributes
 from tests.emitter.test_processes import start
 from tests.fixtures import free_port, wait_for
@@ -191,3 +194,30 @@ def test_a_full_disk_leaves_what_the_memory_holds(tmp_path: Path, caplog: pytest
         lost = sum(attributes(one)["lost.queue_full"] for one in receiver.records("train.emitter.report"))
         assert len(_steps(receiver)) + lost == 3000
     assert caplog.text.count("cannot keep undelivered telemetry on disk") == 1
+
+
+def test_values_of_a_device_reach_the_disk_while_a_request_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that sends also waits for copies; while it hangs in a request the other one does."""
+    device = Device()
+    monkeypatch.setattr(_tensors, "_library", lambda: Torch(device))
+    with Receiver(hang=True) as hanging:
+        _init(hanging.url, export_timeout_s=300.0, shutdown_s=0.1, flush_s=0.02)
+        session = _api._session
+        assert session is not None
+        wait_for(lambda: hanging.requests, 60, "the first request")
+        for number in range(50):
+            emitter.step(number, loss=Tensor(device, torch.tensor(0.5)))
+        assert device.side is not None
+        device.side.run()
+        wait_for(lambda: not session.queue.items, 60, "an empty queue")
+        wait_for(lambda: sum(Segment(path).pending for path in _files(tmp_path)) >= 50, 60, "steps on disk")
+        emitter.shutdown()
+    _tensors._harbours.pop(device, None)
+    assert session.queue.totals == {}
+    with Receiver(port=hanging.port) as receiver:
+        _init(receiver.url)
+        wait_for(lambda: len(_steps(receiver)) == 50, 60, "the steps")
+        emitter.shutdown()
+        assert {attributes(record)["loss"] for record in receiver.records("train.step")} == {0.5}
