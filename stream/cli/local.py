@@ -22,7 +22,8 @@ def demo(
     fault: Annotated[
         str,
         typer.Option(
-            help="none, or KIND@STEP: lr-spike, lr-ramp, bad-batch, nan, hang, crash, oom, disk-full, kill-rank"
+            help="none, or KIND@STEP: lr-spike, lr-ramp, bad-batch, nan, hang, crash, oom, disk-full,"
+            " kill-rank"
         ),
     ] = "lr-spike@200",
     steps: Annotated[int | None, typer.Option(help="Optimizer steps in all.", min=20)] = None,

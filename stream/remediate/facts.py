@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from emitter.vocabulary import events as vocabulary
+from emitter.vocabulary.supervision import SUPERVISOR_ROLE
 from stream.events import Batch, Event, Resource
 from stream.remediate.checkpoints import Checkpoint, checkpoint_of
 
@@ -35,6 +36,8 @@ def facts_of(batch: Batch) -> list[Fact]:
 
 
 def _fact(event: Event, sender: Resource) -> Fact | None:
+    if sender.role == SUPERVISOR_ROLE:  # no rank, though it speaks of one
+        return None
     checkpoint = checkpoint_of(event)
     state = event.values.get(vocabulary.LIFECYCLE_STATE) if event.name == vocabulary.LIFECYCLE else None
     if checkpoint is None and not isinstance(state, str):

@@ -9,6 +9,7 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 
 from emitter.vocabulary import attributes, events
+from emitter.vocabulary.supervision import SUPERVISOR_ROLE
 from stream.otlp import anyvalue, resources
 from stream.otlp.parse import parse_logs
 from stream.sink import point_rows, tables
@@ -78,7 +79,8 @@ class _Group:
             self.rows.add(tables.OTEL_LOGS, self._log(log, scope, time))
 
     def _sign_of_life(self, log: LogRecord, time: int, values: dict[str, anyvalue.Scalar]) -> None:
-        if not self.who.run:
+        # A supervisor is no rank: what it says of the run is in its records.
+        if not self.who.run or self.sender.resource.role == SUPERVISOR_ROLE:
             return
         if self.rank is None:
             resource = self.sender.resource

@@ -75,7 +75,7 @@ class Attempt:
     known: list[Pulse] = field(default_factory=list)
     first_attempt: int | None = None
     _reported: set[str] = field(default_factory=set)
-    _dumping: bool = False
+    _dumping_for: str | None = None
     _kill_at_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -112,14 +112,16 @@ class Attempt:
     def order(self, command: Command) -> None:
         """A command that was checked."""
         if command.action == "dump_stacks":
+            if self._dumping_for == command.id:
+                return
+            self._dumping_for = command.id
             self.orders.running(command)
             self._dump(command.reason.summary or "command", command, kill=False)
-        else:
+        elif all(one.command.id != command.id for one in self.pending):
             self.pending.append(Pending(command, time.monotonic()))
 
     def dumped(self, done: Dumped) -> None:
         """The stacks that were asked for have come; go on with what they were the evidence for."""
-        self._dumping = False
         if done.command is not None and done.command.action == "dump_stacks":
             state = commands.SUCCEEDED if done.detail["processes"] else commands.FAILED
             reason = None if done.detail["processes"] else done.detail["trouble"] or "no process to look at"
@@ -166,7 +168,6 @@ class Attempt:
         self, why: str, command: Command | None, *, kill: bool, silent: list[int] | None = None
     ) -> None:
         """Beside the loop: py-spy may take its time, and the trainer may end meanwhile."""
-        self._dumping = True
         args = (why, command, kill, silent or [], list(self.known))
         threading.Thread(target=self._take, args=args, name="trainwarden-stacks", daemon=True).start()
 

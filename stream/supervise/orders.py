@@ -6,14 +6,14 @@ What an emitter can do itself is left to it while it answers; see ``supervisor``
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from emitter._clock import Clock
 from emitter._guard import guard, logger
 from emitter._ledger import Ledger
 from emitter._ranks import Identity
-from emitter._verify import Refusal, refusal
+from emitter._turned_away import TurnedAway
+from emitter._verify import Refusal, addressed, misaddressed, refusal
 from emitter.signing import SignatureError, verify
 from emitter.signing.checking import Keys
 from emitter.vocabulary import actions, cloudevents, commands
@@ -38,24 +38,37 @@ class Orders:
         self.identity, self._node, self._trusted = identity, node, trusted
         self._allow, self._asked = allow, asked
         self._clock = Clock()
-        self._ledger = Ledger()
+        self._ledger, self._turned_away = Ledger(), TurnedAway()
         self.ranks: list[int] = []
         """The local ranks that it speaks for."""
         self.send: Callable[[Ack], None] = lambda ack: None
         self._started = cloudevents.rfc3339(self._clock.unix_ns())
 
     def receive(
-        self, payload: bytes, position: Any = None, headers: Mapping[str, bytes] | None = None
+        self,
+        payload: bytes,
+        position: Any = None,
+        headers: Mapping[str, bytes] | None = None,
+        key: bytes | None = None,
     ) -> None:
         """Take in one message of ``remediation.commands``."""
         with guard:
             try:
-                command = commands.decode_command(payload)
+                command, subject = commands.decode_addressed(payload)
             except cloudevents.CloudEventError as error:
                 logger.warning("ignoring a message on remediation.commands: %s", error)
                 return
-            if command.run == self.identity.run and command.action in ACTIONS and self._meant(command):
-                self._consider(command, payload, position, headers or {})
+            if command.action not in ACTIONS or not self._meant(command):
+                return
+            if not addressed(command, subject, key, self.identity.run):
+                return
+            refused = self._unbelievable(payload, headers or {})
+            refused = refused or misaddressed(command, subject, self.identity.run)
+            if refused is None:
+                self._consider(command, position)
+            elif self._turned_away.first(position):
+                # Not remembered as that command: the true one may still come.
+                self.send(self._make(command, refused.state, refused.reason, refused.detail))
 
     def recall(self, ack: Ack) -> None:
         """Take in what a supervisor of the same run and attempt acknowledged before this one."""
@@ -83,27 +96,24 @@ class Orders:
         if self._ledger.end(ack):
             self.send(ack)
 
-    def _consider(
-        self, command: Command, payload: bytes, position: Any, headers: Mapping[str, bytes]
-    ) -> None:
+    def _consider(self, command: Command, position: Any) -> None:
         known = self._ledger.open(command.id, position)
-        if known is not None:
-            if known.outcome is not None and known.position not in (None, position):
+        if known is not None and known.outcome is not None:
+            if known.position not in (None, position):
                 self.send(known.outcome)
             known.position = position
-            return
+        elif not self.late(command):
+            self._asked(command)
+
+    def _unbelievable(self, payload: bytes, headers: Mapping[str, bytes]) -> Refusal | None:
         try:
             verify(payload, headers, self._trusted)
         except SignatureError as error:
-            self.finish(command, commands.REJECTED, error.reason, error.detail)
-            return
-        if not self.late(command):
-            self._asked(command)
+            return Refusal(commands.REJECTED, error.reason, error.detail)
+        return None
 
     def _refusal(self, command: Command) -> Refusal | None:
-        # One who ends all local ranks at once needs no agreement among them.
-        me = replace(self.identity, world_size=1)
-        return refusal(command, me, self._clock.unix_ns(), self._allow(), ACTIONS)
+        return refusal(command, self.identity, self._clock.unix_ns(), self._allow(), ACTIONS)
 
     def _meant(self, command: Command) -> bool:
         ranks = self.ranks or [self.identity.rank]

@@ -17,9 +17,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from emitter import _parts
 from emitter._settings import Settings, resolve
 from emitter._surroundings import node_name
-from emitter.signing import TrustedKeys, trusted_keys_path
 from emitter.vocabulary import commands, events
 from emitter.vocabulary.commands import Command
 from emitter.vocabulary.supervision import Pulse
@@ -56,9 +56,7 @@ class Supervisor:
         self._plan = Plan(self._settings.attempt_base)
         self._several = options.several_nodes
         self._stopped = False
-        self._orders = Orders(
-            self._me, node_name(), TrustedKeys(trusted_keys_path()), self._allowed, self._ask
-        )
+        self._orders = Orders(self._me, node_name(), _parts.trusted(self._settings), self._allowed, self._ask)
         self._now: Attempt | None = None
         self._streams: list[Stream] = []
 
