@@ -21,7 +21,7 @@ def run(
     host: str = "127.0.0.1",
     port: int = 8400,
     kafka: str | None = None,
-    operator_key: Path | None = None,
+    operator_key: Path | str | None = None,
 ) -> None:
     """Serve the viewer until SIGTERM or SIGINT.
 
@@ -44,7 +44,7 @@ def run(
         ) from None
 
 
-def _operator(kafka: str | None, key: Path | None) -> Operator | None:
+def _operator(kafka: str | None, key: Path | str | None) -> Operator | None:
     from stream.keys import OPERATOR, Signer
     from stream.ledger.words import author
     from stream.web.deciding import Operator
@@ -55,4 +55,4 @@ def _operator(kafka: str | None, key: Path | None) -> Operator | None:
         raise ViewerError(
             "viewer: --operator-key was given without a broker to send approvals to; give --kafka"
         )
-    return Operator(Signer.load(key, role=OPERATOR), kafka, f"{author()} (viewer)")
+    return Operator(Signer.load(Path(key), role=OPERATOR), kafka, f"{author()} (viewer)")

@@ -44,9 +44,11 @@ def history(clickhouse_url: str) -> str:
     )
 
 
-def start_viewer(log: Path, clickhouse: str, host: str = "127.0.0.1") -> tuple[Child, str]:
-    """A viewer process of one's own that answers /healthz: the child and its URL."""
-    arguments = {"clickhouse": clickhouse, "host": host, "port": free_port()}
+def start_viewer(
+    log: Path, clickhouse: str, host: str = "127.0.0.1", **settings: object
+) -> tuple[Child, str]:
+    """A viewer process of one's own that answers /healthz: the child and its URL; ``settings`` as of run."""
+    arguments = {"clickhouse": clickhouse, "host": host, "port": free_port(), **settings}
     child = Child([sys.executable, "-c", f"from stream import web; web.run(**{arguments!r})"], log)
     url = f"http://127.0.0.1:{arguments['port']}"
     child.wait_until(lambda: _answers(url), f"{url}/healthz")

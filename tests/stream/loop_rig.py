@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,9 @@ class Worker:
     """``python -m stream.cli worker --app loop`` with the rules above."""
 
     def __init__(
-        self, kafka: str, folder: Path, *, mode: str = "act", name: str = "worker", port: int | None = None
-    ) -> None:
+        self, kafka: str, folder: Path, *, mode: str = "act", name: str = "worker", port: int | None = None,
+        options: Sequence[str] = (), env: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         rules = folder / "rules"
         rules.mkdir(exist_ok=True)
         (rules / "rig.yaml").write_text(RULES)
@@ -70,9 +71,10 @@ class Worker:
         argv = [
             sys.executable, "-m", "stream.cli", "worker", "--app", "loop", "--kafka", kafka, "--mode", mode,
             "--health-port", str(self.port), "--data-dir", str(folder / name), "--rules", str(rules),
+            *options,
         ]  # fmt: skip
-        env = {**os.environ, ENV_SIGNING_KEY: str(signing_key(folder).path)}
-        self.child = Child(argv, folder / f"{name}.log", env)
+        variables = {**os.environ, ENV_SIGNING_KEY: str(signing_key(folder).path), **(env or {})}
+        self.child = Child(argv, folder / f"{name}.log", variables)
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
         """Status and JSON of its health port; 0 while nothing listens."""

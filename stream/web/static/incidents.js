@@ -67,7 +67,7 @@ export class Incidents {
     const facts = Object.entries(held.args).map(([name, value]) => chip(name, value));
     return element(
       "article",
-      { class: `card ${SEVERITIES[held.severity] ?? ""}`, "data-command": held.command },
+      { class: "card", "data-severity": held.severity, "data-command": held.command },
       element(
         "header",
         {},
