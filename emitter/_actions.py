@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from emitter import _tune
 from emitter._exits import Restart, Stop
 from emitter._tune import Tunable
 from emitter._verify import Refusal
-from emitter.vocabulary import commands
+from emitter.vocabulary import arguments, commands
 from emitter.vocabulary.commands import Command
 
 if TYPE_CHECKING:
@@ -20,6 +19,12 @@ if TYPE_CHECKING:
 
 LEASE_S: Final = 1800.0
 """A pause that nobody ends becomes a stop after this long."""
+
+ENDS_WITH_RESTART: Final = frozenset({"restart", "rollback"})
+UNSUPERVISED: Final = (
+    "nobody would start this trainer again; run it under `trainwarden run`, register on(...) for the action, "
+    "or set TRAINWARDEN_SUPERVISOR=1 where something else starts it again"
+)
 
 Detail = dict[str, Any]
 
@@ -75,8 +80,9 @@ class Actions:
         pausing: Callable[[bool], None],
         now_s: Callable[[], float],
         arm: Callable[[], object],
+        supervised: bool = True,
     ) -> None:
-        self.handlers, self._tunables = handlers, tunables
+        self.handlers, self._tunables, self._supervised = handlers, tunables, supervised
         self._dump, self._pausing, self._now_s, self._arm = dump_stacks, pausing, now_s, arm
         self._checks: list[Check] = []
         self._open: list[Command] = []
@@ -98,13 +104,16 @@ class Actions:
         return set(self._builtin) | set(self.handlers)
 
     def objection(self, command: Command) -> Refusal | None:
-        """What is wrong with the arguments of a built-in action."""
+        """What is wrong with the arguments, or stands against a built-in action."""
+        wrong = arguments.complaint(command.action, command.args)
+        if wrong is not None:
+            return Refusal(commands.REJECTED, "bad_arguments", {"error": wrong})
         if command.action in self.handlers:
             return None
         if command.action == "set":
             return self._bad_set(command.args)
-        if command.action == "pause":
-            return _bad_lease(command.args)
+        if command.action in ENDS_WITH_RESTART and not self._supervised:
+            return Refusal(commands.REJECTED, "unsupervised", {"error": UNSUPERVISED})
         return None
 
     def perform(self, command: Command, started_ns: int) -> Detail | None:
@@ -213,11 +222,3 @@ class Actions:
 
 def _named(check: Check) -> Detail:
     return {"parameter": check.command.args.get("parameter"), "from": check.old, "to": check.new}
-
-
-def _bad_lease(args: Detail) -> Refusal | None:
-    lease = args.get("lease_s", LEASE_S)
-    if isinstance(lease, bool) or not isinstance(lease, (int, float)) or not 0 < lease < math.inf:
-        error = f"expected `lease_s` to be a number of seconds > 0, got {lease!r}"
-        return Refusal(commands.REJECTED, "bad_arguments", {"error": error})
-    return None

@@ -36,6 +36,8 @@ def init(
     endpoint: str | None = None,
     commands: str | None = None,
     allow: Sequence[str] | None = None,
+    trusted_keys: str | None = None,
+    supervised: bool | None = None,
     store: object = None,
     rank: int | None = None,
     local_rank: int | None = None,

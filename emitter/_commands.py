@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from emitter import _actions
+from emitter import _actions, signing
 from emitter._clock import Clock
 from emitter._guard import guard, logger
 from emitter._ledger import Entry, Ledger
 from emitter._ranks import Identity
-from emitter._verify import Refusal, refusal
+from emitter._turned_away import TurnedAway
+from emitter._verify import Refusal, addressed, misaddressed, refusal
 from emitter.agreement import host
 from emitter.agreement.coordination import is_coordinated
+from emitter.signing.checking import Keys
 from emitter.vocabulary import cloudevents, commands
 from emitter.vocabulary.commands import Ack, Command
 
@@ -34,6 +37,10 @@ ELSEWHERE: Final = frozenset({"notify", "exclude_node"})
 """Executed by others unless a handler is registered here; neither run nor acknowledged."""
 
 
+TURNED_AWAY: Final = signing.REASONS | {"other_run", "unreadable"}
+"""Reasons of answers to messages that were not from whom they said, or not for us."""
+
+
 class Commander:
     """Holds the commands of one session. ``arm`` is called when ``step()`` has something to do."""
 
@@ -45,10 +52,13 @@ class Commander:
         actions: _actions.Actions,
         allow: tuple[str, ...] | None,
         arm: Callable[[], object],
+        trusted: Keys,
     ) -> None:
         self._identity, self._node, self._clock = identity, node, clock
         self._actions, self._allow, self._arm = actions, allow, arm
+        self.trusted = trusted
         self.ledger = Ledger()
+        self._turned_away = TurnedAway()
         self.send: AckSink = lambda ack: None
         self.group: Group | None = None
         self.bell = threading.Condition(threading.RLock())
@@ -58,16 +68,29 @@ class Commander:
         self._started = cloudevents.rfc3339(clock.unix_ns())
 
     def receive(
-        self, payload: bytes, position: Any = None, headers: Mapping[str, bytes] | None = None
+        self,
+        payload: bytes,
+        position: Any = None,
+        headers: Mapping[str, bytes] | None = None,
+        key: bytes | None = None,
     ) -> None:
         """Take in one message of ``remediation.commands``. ``position`` tells a re-read from a resend."""
         with guard:
-            command = self._decoded(payload)
-            if command is None or command.run != self._identity.run:
+            run = self._identity.run
+            try:
+                command, subject = commands.decode_addressed(payload)
+            except cloudevents.CloudEventError as error:
+                self._unreadable(payload, position, key == run.encode(), str(error))
                 return
-            if self.group is not None:
+            mine = command.target.includes(self._identity.rank, self._node)
+            if not addressed(command, subject, key, run) or not (mine or self.group is not None):
+                return
+            refused = self.unbelievable(payload, headers or {}) or misaddressed(command, subject, run)
+            if refused is not None:
+                self._disbelieve(command.id, refused, position)
+            elif self.group is not None:
                 self.group.receive(command, payload, headers or {}, position)
-            elif command.target.includes(self._identity.rank, self._node):
+            else:
                 self._consider(command, position, payload, headers or {})
 
     def take(self, payload: bytes, headers: Mapping[str, bytes], position: Any) -> None:
@@ -76,13 +99,37 @@ class Commander:
             command = self._decoded(payload)
             if command is None or not command.target.includes(self._identity.rank, self._node):
                 return
-            if self.ledger.find(command.id) is not None or not is_coordinated(command.action):
+            refused = self.unbelievable(payload, headers)
+            if refused is not None:
+                self._disbelieve(command.id, refused, position)
+            elif self.ledger.find(command.id) is not None or not is_coordinated(command.action):
                 self._consider(command, position, payload, headers)
 
     def ended(self, command: str) -> bool:
         """Whether there is nothing to agree on any more: it runs, or has ended otherwise than by an abort."""
         known = self.ledger.find(command)
         return known is not None and (known.outcome is None or known.outcome.state != commands.ABORTED)
+
+    def unbelievable(self, payload: bytes, headers: Mapping[str, bytes]) -> Refusal | None:
+        """Why these bytes are not those of somebody who is trusted here."""
+        try:
+            signing.verify(payload, headers, self.trusted)
+        except signing.SignatureError as error:
+            return Refusal(commands.REJECTED, error.reason, error.detail)
+        return None
+
+    def _unreadable(self, payload: bytes, position: Any, ours: bool, error: str) -> None:
+        logger.warning("ignoring a message on remediation.commands: %s", error)
+        if ours:
+            name = hashlib.blake2b(payload, digest_size=16).hexdigest()
+            refused = Refusal(commands.REJECTED, "unreadable", {"error": error})
+            self._disbelieve(name, refused, position)
+
+    def _disbelieve(self, name: str, why: Refusal, position: Any) -> None:
+        """Answered, but not remembered as that command: the true one may still come."""
+        if self._turned_away.first(position):
+            logger.warning("command %s is not believed: %s", name, why.detail.get("error", why.reason))
+            self.send(self._answer(name, why.state, reason=why.reason, detail=why.detail))
 
     def turn_away(self, payload: bytes, headers: Mapping[str, bytes], reason: str) -> None:
         """A command that ranks cannot agree on."""
@@ -95,6 +142,10 @@ class Commander:
         command = self._decoded(payload)
         if command is None:
             return None, "unreadable"
+        refused = self.unbelievable(payload, headers)
+        if refused is not None:
+            self._disbelieve(command.id, refused, None)
+            return None, refused.reason
         mine = command.target.includes(self._identity.rank, self._node)
         if mine:
             self.ledger.reopen(command.id, "agreement")
@@ -134,8 +185,7 @@ class Commander:
         if command.action in ELSEWHERE and command.action not in self._actions.handlers:
             return
         known = self.ledger.open(command.id, position)
-        if known is not None:
-            self._again(command, known, position)
+        if known is not None and not self._again(command, known, position):
             return
         self._ack(command, commands.RECEIVED)
         refused = self._refusal(command, payload, headers) or self._not_agreed(command)
@@ -153,18 +203,27 @@ class Commander:
             return None
         return Refusal(commands.REJECTED, "ranks_not_agreed", {"world_size": size})
 
-    def _again(self, command: Command, known: Entry, position: Any) -> None:
-        """The same message read again after a reconnect was answered already; a resend was not."""
+    def _again(self, command: Command, known: Entry, position: Any) -> bool:
+        """Whether to take it for new: the resend of an aborted command. Else it is answered, once.
+
+        The same message read again after a reconnect was answered already; a resend was not.
+        """
         recalled, same = known.position is None, known.position == position
         known.position = position
         if recalled and known.outcome is None:
             self.finish(command, commands.FAILED, reason="interrupted")
         elif known.outcome is not None and not recalled and not same:
+            if known.outcome.state == commands.ABORTED:
+                self.ledger.reopen(command.id, position)
+                return True
             self.send(known.outcome)
+        return False
 
     def recall(self, ack: Ack) -> None:
         """Take in what a process with the same run, attempt and rank acknowledged before this one."""
         if ack.attempt != self._identity.attempt or ack.time > self._started:
+            return
+        if ack.reason in TURNED_AWAY:
             return
         if ack.state in commands.FINAL_STATES:
             self.ledger.end(ack)
@@ -263,9 +322,12 @@ class Commander:
         self.send(self._make(command, state))
 
     def _make(self, command: Command, state: str, **more: Any) -> Ack:
+        return self._answer(command.id, state, **more)
+
+    def _answer(self, name: str, state: str, **more: Any) -> Ack:
         me = self._identity
         return Ack(
-            command=command.id, run=me.run, state=state, time=cloudevents.rfc3339(self._clock.unix_ns()),
+            command=name, run=me.run, state=state, time=cloudevents.rfc3339(self._clock.unix_ns()),
             attempt=me.attempt, rank=me.rank, step=self._step, **more,
         )  # fmt: skip
 

@@ -61,11 +61,6 @@ class Ledger:
             entry.outcome = ack
             return True
 
-    def reopen(self, command: str, position: Any) -> None:
-        """Forget how a command ended: it was aborted, and is tried again."""
-        with self._lock:
-            self._put(command, Entry(position))
-
     def newest(self, count: int) -> dict[str, str | None]:
         """The last commands and the states in which they ended, None where they are open."""
         with self._lock:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emitter import _exporters, _probes
+from emitter import _exporters, _probes, signing
 from emitter._actions import Actions
 from emitter._commands import Commander
 from emitter._endpoints import first_host, is_loopback
@@ -16,6 +16,7 @@ from emitter._ranks import Identity
 from emitter._settings import SPOOL_OFF, Settings
 from emitter._surroundings import facts
 from emitter.otlp import environment
+from emitter.signing import TrustedKeys
 from emitter.vocabulary import attributes, cloudevents, stack
 
 if TYPE_CHECKING:
@@ -106,12 +107,25 @@ def commander(session: Session, handlers: dict[str, Any], tunables: dict[str, An
     actions = Actions(
         handlers, tunables, dump_stacks=dump if session.settings.stacks else None, pausing=session.pausing,
         now_s=lambda: session.clock.monotonic_ns() * 1e-9, arm=session.arm,
+        supervised=session.settings.supervised,
     )  # fmt: skip
     made = Commander(
-        session.identity, session.node, session.clock, actions, session.settings.allow, session.arm
-    )
+        session.identity, session.node, session.clock, actions, session.settings.allow, session.arm,
+        trusted(session.settings),
+    )  # fmt: skip
     actions.commander = made
     return made
+
+
+def trusted(settings: Settings) -> TrustedKeys:
+    """The keys that are obeyed: the setting, else those of a local stack, else the user's own file."""
+    if settings.trusted_keys is not None:
+        return TrustedKeys(Path(settings.trusted_keys).expanduser())
+    if settings.commands is None and _local_kafka() is not None:
+        place = (stack.read_stack() or {}).get(stack.TRUSTED_KEYS)
+        if place:
+            return TrustedKeys(place)
+    return TrustedKeys(signing.trusted_keys_path())
 
 
 def group(session: Session) -> Group | None:
@@ -153,7 +167,17 @@ def link(settings: Settings, identity: Identity, made: Commander) -> KafkaLink |
         logger.warning("%s; commands are off, training and telemetry go on", error)
         return None
     made.send = line.send
+    _warn_of_no_keys(made)
     return line
+
+
+def _warn_of_no_keys(made: Commander) -> None:
+    keys = made.trusted
+    if isinstance(keys, TrustedKeys) and not keys.all():
+        logger.warning(
+            "commands are read, but none will be obeyed: %s trusts no key. Put the line into it that "
+            "`trainwarden keys new` printed where commands are signed; it takes effect at once", keys.path,
+        )  # fmt: skip
 
 
 def sampler(settings: Settings, identity: Identity, queue: Queue, clock: Clock) -> Sampler | None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from emitter._guard import logger
+from emitter.signing import places
 from emitter.vocabulary import stack
 
 SPOOL_OFF: Final = "off"
@@ -185,6 +186,19 @@ class Settings:
         None,
         "TRAINWARDEN_ALLOW",
         "The actions that commands may ask for; all built-in and registered ones without it.",
+    )
+    trusted_keys: str | None = _row(
+        _text,
+        None,
+        places.ENV_TRUSTED_KEYS,
+        "File of the public keys whose commands are obeyed; else that of a local `trainwarden up`, else "
+        "`~/.config/trainwarden/trusted_keys`.",
+    )
+    supervised: bool = _row(
+        _flag,
+        False,
+        "TRAINWARDEN_SUPERVISOR",
+        "Somebody starts this trainer again when it ends with code 75; `trainwarden run` says so itself.",
     )
     store: object | None = _row(
         _store,

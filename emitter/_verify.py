@@ -20,10 +20,9 @@ class Refusal:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-def addressed(command: Command, subject: Any, key: bytes | None, identity: Identity, node: str) -> bool:
-    """Whether anything on the message names our run, and its target this rank."""
-    ours = identity.run in (command.run, subject) or key == identity.run.encode()
-    return ours and command.target.includes(identity.rank, node)
+def addressed(command: Command, subject: Any, key: bytes | None, run: str) -> bool:
+    """Whether anything on the message names this run."""
+    return run in (command.run, subject) or key == run.encode()
 
 
 def misaddressed(command: Command, subject: Any, run: str) -> Refusal | None:
