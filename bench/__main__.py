@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,7 +33,8 @@ NAMES = (
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table("what", "ours", "peer", "ratio", "target", title="Trainwarden bench")
+    title = f"Trainwarden bench, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    table = Table("what", "ours", "peer", "ratio", "target", title=title)
     for row in rows:
         ours, peer = (f"{value:,.4g} {row.unit}" for value in (row.ours, row.peer))
         table.add_row(row.what, ours, f"{peer} ({row.peer_name})", f"{row.ratio:.3g}", row.target)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
-from bench.encode import rows
+from bench.encode import calls, rows
 from bench.row import Row
 from bench.sink import sink
 from bench.step_call import Call, otel, ours
@@ -48,7 +48,7 @@ def _emitter(url: str) -> Iterator[Flush]:
     settings = resolve({"flush_s": 600}, environ={})
     sender = Sender(queue, exporter, Encoder({"train.rank": 0}), Clock(), settings, lambda: None)
     sender.start()
-    made = rows(_RECORDS)
+    made = calls(rows(_RECORDS))
 
     def flush() -> None:
         queue.items.extend(made)

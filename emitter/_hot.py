@@ -31,10 +31,10 @@ class Hot:
         self.open: Callable[[Callable[[], int], Callable[[Any], object], Callable[[Call, Any], object]], None]
         """From now on plain calls are appended, others attended to; counts from 0."""
         self.close: Callable[[], None]
-        self.state: Callable[[], tuple[int, Call | None]]
-        """Calls so far, and the last of them."""
-        self.went: Callable[[Call], None]
-        """``attend`` took a call: count it."""
+        self.state: Callable[[], tuple[int, Any, int]]
+        """Calls so far, step of the last one, when it was (monotonic ns); None and 0 before the first."""
+        self.went: Callable[[int, Any], None]
+        """``attend`` took a call of this time and step: count it."""
         self.allow: Callable[[int], None]
         """The call of this number is the next that is attended to, whatever its values."""
         self.restart: Callable[[int], None]
@@ -47,13 +47,15 @@ def make() -> Hot:
     append: Callable[[Any], object] = _nothing
     attend: Callable[[Call, Any], object] = _nothing
     count = until = 0
-    last: Call | None = None
+    # Not the last call itself: to let go of it would be to clear away what the sender has read long ago.
+    at: Any = None
+    at_ns = 0
 
     def step(step: Any = None, metrics: Any = None, /, **values: Any) -> None:
-        nonlocal count, last
+        nonlocal count, at, at_ns
         if step is None and metrics is None and "step" not in values:
             step = count
-        call = (clock(), step, values)
+        now = clock()
         for value in values.values():
             kind = type(value)
             if kind is float:
@@ -64,17 +66,18 @@ def make() -> Hot:
         else:
             if count < until and type(step) is int and metrics is None:
                 count += 1
-                last = call
-                append(call)
+                at = step
+                at_ns = now
+                append((now, step, values))
                 return
-        attend(call, metrics)
+        attend((now, step, values), metrics)
 
     def begin(
         now: Callable[[], int], take: Callable[[Any], object], look: Callable[[Call, Any], object]
     ) -> None:
-        nonlocal clock, append, attend, count, until, last
-        count = until = 0
-        last = None
+        nonlocal clock, append, attend, count, until, at, at_ns
+        count = until = at_ns = 0
+        at = None
         clock, append, attend = now, take, look
 
     def end() -> None:
@@ -82,23 +85,22 @@ def make() -> Hot:
         until = 0
         append = attend = _nothing
 
-    def went(call: Call) -> None:
-        nonlocal count, last
+    def went(now: int, step: Any) -> None:
+        nonlocal count, at, at_ns
         count += 1
-        last = call
+        at, at_ns = step, now
 
     def allow(number: int) -> None:
         nonlocal until
         until = number
 
     def restart(now: int) -> None:
-        nonlocal last
-        if last is not None:
-            last = (now, *last[1:])
+        nonlocal at_ns
+        at_ns = now
 
     hot = Hot()
     hot.step, hot.open, hot.close, hot.went = step, begin, end, went
-    hot.state, hot.allow, hot.restart = lambda: (count, last), allow, restart
+    hot.state, hot.allow, hot.restart = lambda: (count, at, at_ns), allow, restart
     return hot
 
 

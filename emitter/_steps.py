@@ -51,7 +51,7 @@ class Steps:
     ) -> None:
         self._queue, self._monotonic_ns, self._boundary = queue, monotonic_ns, boundary
         self._hot = hot or _hot.make()
-        self._state: Callable[[], tuple[int, Call | None]] = lambda: (0, None)
+        self._state: Callable[[], tuple[int, Any, int]] = lambda: (0, None, 0)
         self.beside: dict[str, Any] = _Beside(self._hot.allow)
         """Goes out with the next step, under names that the trainer does not log itself."""
         self._data_ns = 0
@@ -80,14 +80,12 @@ class Steps:
     @property
     def at(self) -> Any:
         """The step of the last call, as it was given; None before the first."""
-        last = self._state()[1]
-        return None if last is None else last[1]
+        return self._state()[1]
 
     @property
     def at_ns(self) -> int:
         """When the last call was (monotonic); 0 before the first."""
-        last = self._state()[1]
-        return 0 if last is None else last[0]
+        return self._state()[2]
 
     def arm(self) -> int:
         """From any thread: the next calls have commands to look at.
@@ -137,7 +135,7 @@ class Steps:
         step = self.count if step is None else snapshot(step)
         if epoch is not None:
             epoch = snapshot(epoch)
-        self._hot.went((now, step, values))
+        self._hot.went(now, step)
         self._add(values)
         self._put((now, 0, events.STEP, step, epoch, values), _read(values))
 
