@@ -12,6 +12,7 @@ from emitter.vocabulary import topics
 from stream.faustkit.app import raw_topic
 from stream.faustkit.consume import Host
 from stream.ingest.messages import ingest
+from stream.ingest.placements import Placements
 from stream.otlp.beacon import beacon_request
 from stream.records import Incoming, Outgoing
 
@@ -21,16 +22,18 @@ BEACON_S: Final = 1.0
 
 def attach(app: Any, host: Host) -> None:
     """Add the agents of this stage to a Faust app."""
+    placements = Placements(host.outlet.kafka)
     for name in topics.OTLP_TOPICS:
-        _attach_agent(app, host, name)
+        _attach_agent(app, host, name, placements)
     app.task(_Beacons(app, host).run)
+    app.task(placements.follow)
 
 
-def _attach_agent(app: Any, host: Host, topic: str) -> None:
+def _attach_agent(app: Any, host: Host, topic: str, placements: Placements) -> None:
     partitions = host.outlet.partitions
 
     def handle(record: Incoming) -> list[Outgoing]:
-        return ingest(record, partitions)
+        return ingest(record, partitions, placements.hosts)
 
     async def agent(stream: Any) -> None:
         await host.consume(stream, STAGE, handle)

@@ -8,7 +8,9 @@ from emitter.vocabulary import events as vocabulary
 from emitter.vocabulary import topics
 from emitter.vocabulary.topics import MAX_MESSAGE_BYTES
 from stream import events
+from stream.ingest import placing
 from stream.ingest.decode import Beacon, Contents, decode
+from stream.ingest.placing import NOWHERE, Hosts
 from stream.otlp.events import RunEvents
 from stream.records import BadRecordError, Incoming, Outgoing, Ticks
 
@@ -23,19 +25,27 @@ _OVERHEAD_BYTES: Final = 4096
 """Room in a message for key, headers and the record's own frame."""
 
 
-def ingest(record: Incoming, partitions: int) -> list[Outgoing]:
+def ingest(record: Incoming, partitions: int, hosts: Hosts = NOWHERE) -> list[Outgoing]:
     """What one OTLP record becomes on ``train.events``: a batch for each run, or ``Ticks``.
 
-    Events without a run go to no rule; history reads them from the OTLP topics. Raises BadRecordError.
+    Events without a run go to the runs on the node that sent them, else to no rule; history reads them from
+    the OTLP topics. Raises BadRecordError.
     """
     contents = decode(record)
     if contents.beacon is not None:
         return _ticks(record, contents.beacon, partitions)
-    return _batches(record, contents)
+    return [_batch(record, group) for group in _by_run(contents, hosts)]
 
 
-def _batches(record: Incoming, contents: Contents) -> list[Outgoing]:
-    return [_batch(record, group) for group in contents.runs if group.run]
+def _by_run(contents: Contents, hosts: Hosts) -> list[RunEvents]:
+    """One group for each run: a reader takes one batch of a run from one record."""
+    found = {group.run: group for group in contents.runs if group.run}
+    for group in contents.runs:
+        if not group.run and hosts:
+            for copy in placing.copies(group, hosts):
+                own = found.get(copy.run)
+                found[copy.run] = copy if own is None else placing.joined(own, copy)
+    return list(found.values())
 
 
 def _batch(record: Incoming, group: RunEvents) -> Outgoing:
