@@ -203,7 +203,7 @@ def test_a_closed_spool_leaves_what_waits_and_nothing_else(tmp_path: Path) -> No
         assert again.head() is not None
         again.done()
     again.close()
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*.seg"))
 
 
 def _open_files(folder: Path) -> int:
@@ -220,7 +220,7 @@ def test_a_long_outage_costs_two_descriptors(tmp_path: Path) -> None:
     payloads = [Payload(LOGS, b"%d" % number * 40, 1) for number in range(100)]
     for payload in payloads:
         spool.put(payload)
-    assert len(list(tmp_path.iterdir())) > 40
+    assert len(list(tmp_path.glob("*.seg"))) > 40
     assert _open_files(tmp_path) == 2
     spool.close()
     assert _open_files(tmp_path) == 0
@@ -242,7 +242,7 @@ def test_files_that_others_delete_are_counted(tmp_path: Path) -> None:
     payloads = [Payload(LOGS, bytes([number]) * 150, 3) for number in range(5)]
     for payload in payloads:
         spool.put(payload)
-    sorted(tmp_path.iterdir())[2].unlink()
+    sorted(tmp_path.glob("*.seg"))[2].unlink()
 
     found = []
     while (head := spool.head()) is not None:
