@@ -178,7 +178,7 @@ class Attempt:
         try:
             dump = stacks.take(self.trainer.pid, known)
             groups = clusters.group(dump.stacks)
-            odd = clusters.odd(groups, silent)
+            odd = clusters.odd(groups, silent, clusters.holders(dump.stacks))
             detail = {
                 "processes": len(dump.stacks), "groups": [str(one) for one in groups], "odd": odd,
                 "trouble": "; ".join(dump.troubles) or None,

@@ -56,11 +56,25 @@ def group(stacks: Collection[Stack]) -> list[Group]:
     return sorted(groups, key=lambda one: (-len(one.ranks), one.ranks))
 
 
-def odd(groups: list[Group], silent: Collection[int]) -> list[int]:
-    """The ranks that stand elsewhere than most; where there is no majority, those that cannot run."""
+def holders(stacks: Collection[Stack]) -> list[int]:
+    """The ranks that stand in C code and hold the GIL meanwhile."""
+    return [
+        stack.rank
+        for stack in stacks
+        if stack.rank is not None
+        and any(
+            one.get("owns_gil") and one["frames"] and _is_native(one["frames"][0]) for one in stack.threads
+        )
+    ]
+
+
+def odd(groups: list[Group], silent: Collection[int], holding: Collection[int] = ()) -> list[int]:
+    """The ranks that stand elsewhere than most; where there is no majority, those that cannot run: on a
+    machine that is short of time more may seem so than do, and those that hold the GIL are it.
+    """
     if len(groups) > 1 and len(groups[0].ranks) > len(groups[1].ranks):
         return sorted(rank for other in groups[1:] for rank in other.ranks)
-    return sorted(silent)
+    return sorted(set(silent) & set(holding) or silent)
 
 
 def place_of(stack: Stack) -> str:

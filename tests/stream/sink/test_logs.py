@@ -191,6 +191,16 @@ def test_a_run_is_summed_up_by_rank() -> None:
     assert state["state"] == "started"
 
 
+def test_a_supervisor_is_no_rank() -> None:
+    """What it says is a log; a run has no rank more by it, and no other state."""
+    said = {"event": "train.lifecycle", "attributes": {"lifecycle.state": "exited"}}
+    who = {"train.run.id": "run-1", "train.role": "supervisor", "train.emitter.id": "e9"}
+    rows = rows_of(record(logs(said, resource=who))).arrow()
+
+    assert "train_runs" not in rows
+    assert rows["otel_logs"].num_rows == 1
+
+
 @given(
     st.dictionaries(
         st.text(max_size=8),

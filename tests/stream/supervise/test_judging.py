@@ -100,6 +100,8 @@ def test_of_two_the_silent_one_is_odd() -> None:
 
     assert odd(groups, [1]) == [1]
     assert odd(groups, []) == []
+    assert odd(groups, [0, 1], [1]) == [1]
+    assert odd(groups, [0], [1]) == [0]
 
 
 def test_native_frames_count_where_python_is_alike() -> None:

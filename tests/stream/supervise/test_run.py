@@ -155,6 +155,43 @@ def test_a_killed_rank_gets_its_last_word(tmp_path: Path) -> None:
     assert (killed.rank, killed.values["exit.signal"]) == (0, 9)
 
 
+MEMORY = """
+import resource
+now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + (64 << 20), resource.RLIM_INFINITY))
+bytearray(1 << 30)
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "said"),
+    [
+        (MEMORY, "exception", "MemoryError"),
+        ("pathlib.Path('/dev/full').write_text('x')", "exception", "No space left on device"),
+        (
+            "raise RuntimeError('CUDA out of memory. Tried to allocate 2 GiB')",
+            "exception",
+            "CUDA out of memory",
+        ),
+        ("import signal; os.kill(os.getpid(), signal.SIGKILL)", "killed", "SIGKILL"),
+    ],
+    ids=["host memory", "disk full", "gpu memory", "killed rank"],
+)
+def test_ends_of_many_kinds_are_recognised_and_resumed(
+    tmp_path: Path, fault: str, cause: str, said: str
+) -> None:
+    """Each is told with its cause, and the run goes on from the newest verified checkpoint."""
+    faulty = "".join(f"    {line}\n" for line in fault.strip().splitlines())
+    done = supervise(tmp_path, python(tmp_path, f"{STEPS}go(12)\nif not resume:\n{faulty}"))
+
+    assert done.code == 0, done.err
+    first, second = done.lifecycle("supervisor", "exited")
+    assert (first.values["exit.cause"], second.values["exit.cause"]) == (cause, "finished")
+    assert said in first.values["supervisor.reason"]
+    again = done.lifecycle("supervisor", "launched")[1]
+    assert again.values["supervisor.resume"] == str(tmp_path / "10.txt")
+
+
 def test_exit_code_75_asks_for_a_restart(tmp_path: Path) -> None:
     """It is no failure: it is done also where none is allowed."""
     code = STEPS + "go(7)\nif not resume:\n    sys.exit(75)\n"
