@@ -12,6 +12,7 @@ import pytest
 
 from emitter.vocabulary import cloudevents, topics
 from emitter.vocabulary.commands import Ack, Command, Reason, Target
+from emitter.vocabulary.control import Control, Silence
 from emitter.vocabulary.diagnoses import Diagnosis
 from tests.stream.sink.build import listed, record, rows_of
 
@@ -84,6 +85,68 @@ def test_a_decision_is_a_row() -> None:
     assert (row["command"], row["diagnosis"], row["reason"]) == ("c1", "", "")
 
 
+def test_a_decision_of_a_person_names_the_person() -> None:
+    """With the key that signed, and what was said."""
+    data = {"id": "control/x/refused", "decision": "refused", "run": "", "attempt": 0, "time": WHEN,
+            "author": "ann", "key": "k1", "severity": None, "detail": {"kind": "approve"}}  # fmt: skip
+    payload = cloudevents.encode(cloudevents.INTENT, "control/x/refused", "", WHEN, data)
+
+    row = one(payload, topics.REMEDIATION_INTENTS, "train_decisions")
+
+    assert (row["author"], row["key"], row["detail"], row["run"]) == ("ann", "k1", '{"kind":"approve"}', "")
+
+
+INCIDENT = {
+    "id": "i1", "seq": 3, "run": "run-1", "run_name": "gpt", "attempt": 1, "state": "resolved", "time": WHEN,
+    "began": WHEN, "ended": WHEN, "outcome": "resolved", "symptoms": [], "timeline": [{"kind": "sent"}],
+    "cause": {"rule": "hung", "category": "hang", "severity": "critical", "summary": "no progress"},
+    "actions": [{"action": "restart"}], "left_out": 0,
+    "cost": {"lost_steps": 7, "lost_seconds": 1.5, "gpu_seconds": 12.0},
+}  # fmt: skip
+
+
+def test_an_incident_is_a_row_for_each_change() -> None:
+    """The cause and the cost in columns, the rest as JSON."""
+    payload = cloudevents.encode(cloudevents.INCIDENT, "i1/3", "run-1", WHEN, INCIDENT)
+
+    row = one(payload, topics.REMEDIATION_INTENTS, "train_incident_changes")
+
+    assert (row["id"], row["seq"], row["state"], row["ended"]) == ("i1", 3, "resolved", WHEN_NS)
+    assert (row["rule"], row["category"], row["severity"]) == ("hung", "hang", "critical")
+    assert (row["lost_steps"], row["lost_seconds"], row["gpu_seconds"]) == (7, 1.5, 12.0)
+    assert (row["timeline"], row["actions"]) == ('[{"kind":"sent"}]', '[{"action":"restart"}]')
+
+
+def test_an_incident_that_is_open_has_no_end() -> None:
+    """Null; and one without a cause is refused."""
+    payload = cloudevents.encode(
+        cloudevents.INCIDENT, "i1/1", "run-1", WHEN, {**INCIDENT, "ended": None, "outcome": None}
+    )
+    row = one(payload, topics.REMEDIATION_INTENTS, "train_incident_changes")
+    assert (row["ended"], row["outcome"]) == (None, "")
+    bad = cloudevents.encode(cloudevents.INCIDENT, "i1/1", "run-1", WHEN, {**INCIDENT, "cause": None})
+    assert rows_of(record(bad, topics.REMEDIATION_INTENTS)).bad == 1
+
+
+def test_reports_of_the_workers_are_no_history() -> None:
+    """They lie on the same topic."""
+    payload = cloudevents.encode("io.trainwarden.report.v1", "x", "run-1", WHEN, {"run": "run-1"})
+
+    rows = rows_of(record(payload, topics.REMEDIATION_INTENTS))
+
+    assert (rows.bad, rows.arrow()) == (0, {})
+
+
+def test_a_word_of_a_person_is_a_row() -> None:
+    """Believed or not."""
+    said = Control("silence", "ann", WHEN, reason="r", silence=Silence("s1", rule="slow", ends=WHEN))
+
+    row = one(said.encode(), topics.REMEDIATION_CONTROL, "train_control")
+
+    assert (row["id"], row["kind"], row["author"], row["time"]) == (said.id, "silence", "ann", WHEN_NS)
+    assert json.loads(row["silence"])["rule"] == "slow"
+
+
 WRONG = {
     "rule": (5, "`rule` to be a string, got 5"),
     "attempt": (-1, "`attempt` to be an integer from 0 to 65535, got -1"),
@@ -132,6 +195,7 @@ def test_half_a_surrogate_pair_is_stored_as_a_question_mark() -> None:
         (topics.TRAIN_DIAGNOSES, b"", "expected a CloudEvent in JSON"),
         (topics.REMEDIATION_COMMANDS, b"[]", "expected a CloudEvent object, got list"),
         (topics.REMEDIATION_ACKS, b"{}", "expected a CloudEvent of type 'io.trainwarden.ack.v1'"),
+        (topics.REMEDIATION_CONTROL, b"{}", "expected a CloudEvent of type 'io.trainwarden.control.v1'"),
         (topics.REMEDIATION_INTENTS, b"null", "expected a CloudEvent object, got NoneType"),
     ],
 )
