@@ -8,6 +8,7 @@ records that are lost end the measurement with an error.
 from __future__ import annotations
 
 import statistics
+import sys
 import tempfile
 import time
 from collections import deque
@@ -116,6 +117,7 @@ def wandb() -> Iterator[Call | None]:
     try:
         import wandb as library  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
+        print("wandb is not installed and not compared; pip install wandb adds it", file=sys.stderr)
         yield None
         return
     with tempfile.TemporaryDirectory() as folder:

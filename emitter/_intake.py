@@ -6,7 +6,7 @@ at a time. A record that there was no room for takes one, too, so that a loss is
 
 from __future__ import annotations
 
-from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from emitter._records import Item
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _S: Final = 1e-9
 _CALL: Final = 3
-"""Fields of what a plain ``step()`` appends: monotonic ns, step, values. Others have those of a row."""
+"""Fields of what a plain ``step()`` appends: monotonic ns, step, values. Others are rows without a number."""
 
 Row = tuple[int, int, str, Any, Any, dict[str, Any]]
 """Monotonic ns, sequence number, event name, step, epoch, values."""
@@ -56,52 +56,54 @@ class Intake:
         """The next records, at most this many; none when the queue is empty."""
         items, rows = self._queue.items, list[Row | Item]()
         while items and not rows:
-            self._take(items, min(len(items), most), rows)
+            some = [items.popleft() for _ in range(min(len(items), most))]
+            if {*map(type, some)} == {tuple} and {*map(len, some)} == {_CALL}:
+                rows += self._calls(some)
+            else:
+                rows += [row for row in map(self._one, some) if row is not None]
         return rows
 
-    def _take(self, items: deque[Any], count: int, rows: list[Row | Item]) -> None:
-        append = rows.append
-        for _ in range(count):
-            item = items.popleft()
-            if type(item) is tuple:
-                append(self._step(item))
-            elif type(item) is Item:
-                append(self._numbered(item))
-            elif type(item) is Ticket:
-                if item.seq is None:
-                    row = item.row
-                    item.row = self._step(row) if type(row) is tuple else self._numbered(Item(*row))
-                    item.seq = item.row[1]
-                if self._queue.waiting.leaves(item):
-                    append(item.row)
-            else:
-                self._mark(item)
-
-    def _step(self, item: tuple[Any, ...]) -> Row:
-        epoch = None
-        if len(item) == _CALL:
-            now, step, values = item
-        else:
-            now, _, _, step, epoch, values = item
-        before, self._before = self._before, now
-        number = self._next
-        self._next = number + 1
-        try:
-            if len(item) == _CALL:
+    def _calls(self, calls: list[tuple[int, Any, dict[str, Any]]]) -> list[Row]:
+        """Plain calls of ``step()``."""
+        rows, before, number, name = list[Row](), self._before, self._next, events.STEP
+        for now, step, values in calls:
+            epoch = None
+            try:
                 epoch = values.pop("epoch", None)
-            if before is not None:
-                values.setdefault("step_time", (now - before) * _S)
-        except Exception:  # noqa: BLE001 - a name's own code may raise anything
-            pass
-        return (now, number, events.STEP, step, epoch, values)
+                if before is not None:
+                    values.setdefault("step_time", (now - before) * _S)
+            except Exception:  # noqa: BLE001 - a name's own code may raise anything
+                pass
+            rows.append((now, number, name, step, epoch, values))
+            before, number = now, number + 1
+        self._before, self._next = before, number
+        return rows
 
-    def _numbered(self, item: Item) -> Item:
+    def _one(self, item: Any) -> Row | Item | None:
+        """Whatever stands in the queue; None for what is no record, or not complete."""
+        if type(item) is Ticket:
+            if item.seq is None:
+                item.row = self._row(item.row)
+                item.seq = item.row[1]
+            return item.row if self._queue.waiting.leaves(item) else None
+        if type(item) is tuple or type(item) is Item:
+            return self._row(item)
+        if type(item) is Gap:
+            self._next += self._queue.close_gap(item)
+        if item.at_ns is not None:
+            self._before = item.at_ns
+        return None
+
+    def _row(self, item: Any) -> Row | Item:
+        if type(item) is tuple and len(item) == _CALL:
+            return self._calls([item])[0]
         number = self._next
         self._next = number + 1
-        return item._replace(seq=number)
-
-    def _mark(self, mark: Since | Gap) -> None:
-        if type(mark) is Gap:
-            self._next += self._queue.close_gap(mark)
-        if mark.at_ns is not None:
-            self._before = mark.at_ns
+        if type(item) is Item:
+            return item._replace(seq=number)
+        now, _, name, step, epoch, values = item
+        before, self._before = self._before, now
+        if before is not None:
+            with suppress(Exception):  # a name's own code may raise anything
+                values.setdefault("step_time", (now - before) * _S)
+        return (now, number, name, step, epoch, values)
