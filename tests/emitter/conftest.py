@@ -21,8 +21,10 @@ NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "GROUP_RANK", "MPI_LOCALRANKID")
 
 
 @pytest.fixture(autouse=True)
-def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """A session leaves nothing behind: no handlers, no variables, no local stack."""
+def clean(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """A session leaves nothing behind: no handlers, no variables, no local stack; ``tmp_path`` is empty."""
     for name in os.environ:
         if name.startswith(PREFIXES) or name in NAMES:
             monkeypatch.delenv(name)
@@ -31,7 +33,8 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setenv("TRAINWARDEN_KERNEL_LOG", "0")
     monkeypatch.setenv("TRAINWARDEN_DATA_DIR", str(tmp_path / "no-stack"))
     monkeypatch.setenv("TRAINWARDEN_SPOOL", str(tmp_path / "spool"))
-    monkeypatch.setenv("TRAINWARDEN_TRUSTED_KEYS", str(SENDER.trust(tmp_path / "trusted_keys")))
+    trusted = SENDER.trust(tmp_path_factory.mktemp("keys") / "trusted_keys")
+    monkeypatch.setenv("TRAINWARDEN_TRUSTED_KEYS", str(trusted))
     yield
     _api.shutdown()
     _api._handlers.clear()
