@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,6 +76,7 @@ class Attempt:
     first_attempt: int | None = None
     _reported: set[str] = field(default_factory=set)
     _dumping_for: str | None = None
+    _over: bool = False
     _kill_at_s: float | None = None
 
     def __post_init__(self) -> None:
@@ -87,8 +88,7 @@ class Attempt:
         self.pids.update(pulse.pid for pulse in self.known)
         self.teller.step = pulses.furthest(self.known)
         self.orders.ranks = sorted({pulse.rank for pulse in self.known})
-        if self.known and self.first_attempt is None:
-            self.first_attempt = min(pulse.attempt for pulse in self.known)
+        self._number()
         if self._kill_at_s is not None and time.monotonic() >= self._kill_at_s:
             self._kill_at_s = None
             self.trainer.kill()
@@ -98,6 +98,16 @@ class Attempt:
         self._judge(found)
         for one in self.pending:
             self._consider(one, found)
+
+    def _number(self) -> None:
+        """A launcher that starts its ranks again by itself counts attempts of its own."""
+        if not self.known:
+            return
+        highest = max(pulse.attempt for pulse in self.known)
+        if self.first_attempt is None:
+            self.first_attempt = min(pulse.attempt for pulse in self.known)
+        if highest > self.orders.identity.attempt:
+            self.orders.identity = replace(self.orders.identity, attempt=highest)
 
     def relay(self, number: int) -> None:
         """A signal for us is one for the trainer."""
@@ -126,6 +136,9 @@ class Attempt:
             state = commands.SUCCEEDED if done.detail["processes"] else commands.FAILED
             reason = None if done.detail["processes"] else done.detail["trouble"] or "no process to look at"
             self.orders.finish(done.command, state, reason, done.detail)
+        if done.kill and done.command is None and not self._over:
+            tell("the trainer goes on again")
+            return
         if done.kill and self.ours is None:
             self.ours, self.executed = done.why, done.command
             self.trainer.end()
@@ -147,13 +160,13 @@ class Attempt:
 
     def _judge(self, found: list[Finding]) -> None:
         new = [one for one in found if self._key(one) not in self._reported]
-        self._reported &= {self._key(one) for one in found} | {"kill"}
+        self._over = any(one.over for one in found)
+        self._reported &= {self._key(one) for one in found} | ({"kill"} if self._over else set())
         self._reported |= {self._key(one) for one in new}
-        over = any(one.over for one in found)
-        kill = over and self.options.kill_hung and self.alone(self.known)
+        kill = self._over and self.options.kill_hung and self.alone(self.known)
         if new:
             ranks = ",".join(str(one.pulse.rank) for one in found)
-            self.teller.say(events.STALLED, str(found[0]), {events.SUPERVISOR_RANKS: ranks}, bad=over)
+            self.teller.say(events.STALLED, str(found[0]), {events.SUPERVISOR_RANKS: ranks}, bad=self._over)
         if new or (kill and "kill" not in self._reported):
             self._reported |= {"kill"} if kill else set()
             self._dump(str(found[0]), None, kill=kill, silent=[one.pulse.rank for one in found if one.silent])

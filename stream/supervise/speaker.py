@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from emitter import _exporters, _parts
+from emitter import _endpoints, _exporters, _parts
 from emitter._clock import Clock
 from emitter._queue import Queue
 from emitter._ranks import Identity
@@ -43,7 +43,9 @@ class Speaker:
             resource[attributes.WORLD_SIZE] = identity.world_size
         self.clock = Clock()
         self._queue = Queue(settings.queue_size)
-        exporter = _exporters.build(settings, me.emitter, f"{me.run_name}-{role}")
+        # Without an endpoint the trainer says so; once is enough.
+        known = _endpoints.find(settings) is not None
+        exporter = _exporters.build(settings, me.emitter, f"{me.run_name}-{role}") if known else None
         backlog = _parts.backlog(settings, me, self._queue, exporter)
         self._shutdown_s = settings.shutdown_s
         self._sender = Sender(
