@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from emitter._records import Exporter
     from emitter._session import Session
     from emitter.agreement.group import Group
+    from emitter.http_commands.link import HttpLink
     from emitter.kafka.commands import KafkaLink
     from emitter.otlp.encoder import Encoder
     from emitter.probes.logs import Emit, LogsProbe
@@ -147,11 +148,28 @@ def group(session: Session) -> Group | None:
     return made
 
 
-def link(settings: Settings, identity: Identity, made: Commander) -> KafkaLink | None:
-    """The line to Kafka: argument, TRAINWARDEN_COMMANDS, a local stack; only rank 0 listens."""
+def link(settings: Settings, identity: Identity, made: Commander) -> KafkaLink | HttpLink | None:
+    """The line to Kafka or a gateway: argument, TRAINWARDEN_COMMANDS, a local stack; only rank 0 listens."""
     found = settings.commands or _local_kafka()
     if found is None or identity.rank != 0:
         return None
+    line = (
+        _over_http(found, made, identity) if found.startswith("http") else _over_kafka(found, made, identity)
+    )
+    if line is not None:
+        made.send = line.send
+        _warn_of_no_keys(made)
+    return line
+
+
+def _over_http(url: str, made: Commander, identity: Identity) -> HttpLink:
+    from emitter.http_commands.link import HttpLink
+
+    token = os.environ.get(stack.ENV_COMMANDS_TOKEN) or None
+    return HttpLink(url, token, made, identity.run, identity.rank)
+
+
+def _over_kafka(brokers: str, made: Commander, identity: Identity) -> KafkaLink | None:
     try:
         from emitter.kafka.commands import KafkaLink
         from emitter.kafka.settings import KafkaSettingError, resolve
@@ -162,13 +180,10 @@ def link(settings: Settings, identity: Identity, made: Commander) -> KafkaLink |
         )  # fmt: skip
         return None
     try:
-        line = KafkaLink(resolve({"brokers": found}), made, identity.run, identity.rank)
+        return KafkaLink(resolve({"brokers": brokers}), made, identity.run, identity.rank)
     except KafkaSettingError as error:
         logger.warning("%s; commands are off, training and telemetry go on", error)
         return None
-    made.send = line.send
-    _warn_of_no_keys(made)
-    return line
 
 
 def _warn_of_no_keys(made: Commander) -> None:

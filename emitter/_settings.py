@@ -151,6 +151,16 @@ def _kafka(value: Any) -> str:
     return str(value)
 
 
+def _commands(value: Any) -> str:
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is not None and parts.scheme in ("http", "https") and parts.hostname:
+        return str(value).rstrip("/")
+    try:
+        return _kafka(value)
+    except ValueError as error:
+        raise ValueError(f"{error} or http(s)://host:port of a gateway") from None
+
+
 def _row(parse: Callable[[Any], Any], default: Any, env: str, doc: str) -> Any:
     return field(default=default, metadata={"parse": parse, "env": tuple(env.split()), "doc": doc})
 
@@ -176,10 +186,11 @@ class Settings:
         "`OTEL_EXPORTER_OTLP_*`, or a local `trainwarden up`.",
     )
     commands: str | None = _row(
-        _kafka,
+        _commands,
         None,
         stack.ENV_COMMANDS,
-        "Kafka brokers that commands come from; else those of a local `trainwarden up`, else none.",
+        "Where commands come from: `kafka://` brokers or `http(s)://` of a gateway; else a local "
+        "`trainwarden up`, else none.",
     )
     allow: tuple[str, ...] | None = _row(
         _names,

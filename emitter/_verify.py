@@ -65,9 +65,7 @@ def _wrong_time(command: Command, now_ns: int) -> Refusal | None:
     return None
 
 
-def _wrong_action(
-    command: Command, allow: Collection[str] | None, known: Collection[str]
-) -> Refusal | None:
+def _wrong_action(command: Command, allow: Collection[str] | None, known: Collection[str]) -> Refusal | None:
     if command.action not in known:
         reason = "no_handler" if command.action in commands.ACTIONS else "unknown_action"
         return Refusal(commands.REJECTED, reason, {"action": command.action})

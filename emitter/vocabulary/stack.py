@@ -15,7 +15,12 @@ ENV_CLICKHOUSE: Final = "TRAINWARDEN_CLICKHOUSE"
 ENV_ENDPOINT: Final = "TRAINWARDEN_ENDPOINT"
 """Where emitters send OTLP: http(s)://host:port."""
 ENV_COMMANDS: Final = "TRAINWARDEN_COMMANDS"
-"""Where emitters read commands: kafka://host:port."""
+"""Where emitters read commands: kafka://host:port, or http(s)://host:port of a gateway."""
+
+ENV_GATEWAY_TOKEN: Final = "TRAINWARDEN_GATEWAY_TOKEN"
+"""What a gateway asks of those who want commands."""
+ENV_COMMANDS_TOKEN: Final = "TRAINWARDEN_COMMANDS_TOKEN"
+"""The same, for the trainer that asks; never an argument, which may be logged."""
 
 STACK_FILE: Final = "stack.json"
 TRUSTED_KEYS: Final = "trusted_keys"

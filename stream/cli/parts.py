@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -70,7 +71,9 @@ def gateway(
     """The OTLP entrance: OTLP over HTTP comes in, the same bytes go to Kafka."""
     from stream.gateway import run
 
-    run(kafka=kafka_of(kafka), host=host, port=port)
+    run(
+        kafka=kafka_of(kafka), host=host, port=port, token=os.environ.get(discovery.ENV_GATEWAY_TOKEN) or None
+    )
 
 
 def clickhouse(

@@ -1,7 +1,8 @@
 """``trainwarden gateway``: OTLP/HTTP in, Kafka out.
 
 Reading order: ``server`` (requests and answers), ``body`` (limits), ``signals``, ``split`` (what becomes a
-Kafka message), ``forward`` (the producer and the beacons), ``errors``.
+Kafka message), ``forward`` (the producer and the beacons), ``relay`` (commands for
+trainers that cannot reach Kafka), ``tape`` (what it answers from), ``errors``.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ def run(
     port: int = 4318,
     max_body_bytes: int = MAX_BODY_BYTES,
     beacon_grace_s: float = BEACON_GRACE_S,
+    token: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. Raises GatewayError when the port is taken; Kafka may come later."""
     _log_to_stderr()
-    settings = Settings(kafka, host, port, max_body_bytes=max_body_bytes, beacon_grace_s=beacon_grace_s)
+    settings = Settings(
+        kafka, host, port, max_body_bytes=max_body_bytes, beacon_grace_s=beacon_grace_s, token=token
+    )
     asyncio.run(_serve(settings))
 
 

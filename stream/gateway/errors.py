@@ -4,7 +4,8 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp-response (failures, r
 
     GatewayError            the gateway cannot start
     RefusedError            a request is not taken
-      MalformedError 400    TooSlowError 408    TooLargeError 413    UnsupportedError 415
+      MalformedError 400    UnauthorizedError 401    TooSlowError 408    TooLargeError 413
+      UnsupportedError 415
       UnavailableError 503  nothing is wrong with the request
 """
 
@@ -40,6 +41,13 @@ class MalformedError(RefusedError):
 
     status = 400
     code = Code.INVALID_ARGUMENT
+
+
+class UnauthorizedError(RefusedError):
+    """The request lacks the token that it needs."""
+
+    status = 401
+    code = Code.UNAUTHENTICATED
 
 
 class TooSlowError(RefusedError):

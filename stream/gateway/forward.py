@@ -56,13 +56,15 @@ class Forwarder:
             await _close(producer)
         await asyncio.gather(*self._stopping)
 
-    async def send(self, topic: str, values: list[bytes], key: bytes | None) -> None:
+    async def send(
+        self, topic: str, values: list[bytes], key: bytes | None, headers: list[Any] | None = None
+    ) -> None:
         """Return once all are acknowledged. Raises UnavailableError; then some may have been written."""
         producer = self._producer
         if producer is None:
             raise UnavailableError(self.problem or "stopping")
         try:
-            await _deliver(producer, topic, values, key, self._headers)
+            await _deliver(producer, topic, values, key, self._headers if headers is None else headers)
         except _FAILURES as error:
             self._lose(producer, error)
             raise UnavailableError(f"kafka {self._bootstrap}: {_describe(error)}; send again later") from None

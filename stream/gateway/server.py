@@ -28,6 +28,7 @@ from stream.gateway.errors import (
     status_body,
 )  # fmt: skip
 from stream.gateway.forward import BEACON_GRACE_S, Forwarder
+from stream.gateway.relay import Relay
 from stream.gateway.signals import SIGNALS, Signal
 from stream.otlp.parse import OtlpError, parse
 
@@ -55,6 +56,7 @@ class Settings:
     max_bytes_under_way: int = MAX_BYTES_UNDER_WAY
     gateway_id: str | None = None
     beacon_grace_s: float = BEACON_GRACE_S
+    token: str | None = field(default=None, repr=False)
 
     def identity(self) -> str:
         """The gateway's id. By default the same after a restart, so that its beacons go on."""
@@ -85,6 +87,7 @@ class Gateway:
         self._forwarder = Forwarder(
             self.settings.kafka, self.settings.identity(), self.settings.beacon_grace_s
         )
+        self._relay = Relay(self.settings.kafka, self.settings.host, self.settings.token, self._forwarder)
         self._warned_at = float("-inf")
         self._under_way = 0
         self._stopping = False
@@ -114,6 +117,7 @@ class Gateway:
         self._stopping = True
         if self._site is not None:
             await self._site.stop()
+        await self._relay.close()
         # aiohttp's own shutdown drops the rest of a body that is still coming.
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while self._under_way and time.monotonic() < deadline:
@@ -126,6 +130,7 @@ class Gateway:
         app = web.Application(middlewares=[self._track, self._refuse])
         for signal in SIGNALS:
             app.router.add_post(signal.path, self._handler(signal))
+        self._relay.add_to(app)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         return app

@@ -11,6 +11,7 @@ import pytest
 import emitter
 from emitter._settings import SettingError, Settings, resolve, table
 
+COMMANDS = "kafka://host:port[,host:port] or http(s)://host:port of a gateway"
 ENDPOINT = "http(s)://host:port, grpc(s)://host:port, kafka://host:port[,host:port] or file:FOLDER"
 PAGE = Path(__file__).parents[2] / "docs" / "emitter.md"
 
@@ -64,7 +65,7 @@ def test_variables_are_read(name: str, value: str, expected: tuple[str, Any]) ->
             "localhost:4318",
             "http(s)://host:port, grpc(s)://host:port, kafka://host:port[,host:port] or file:FOLDER",
         ),
-        ("TRAINWARDEN_COMMANDS", "kafka://host", "kafka://host:port[,host:port]"),
+        ("TRAINWARDEN_COMMANDS", "kafka://host", COMMANDS),
         ("OTEL_SDK_DISABLED", "ja", "true or false"),
     ],
 )
@@ -89,7 +90,7 @@ def test_bad_variable_warns_and_leaves_the_default(
         ({"stacks": "x"}, "init: expected `stacks` to be true or false, got 'x'"),
         ({"allow": 5}, "init: expected `allow` to be names separated by commas, or a list of them, got 5"),
         ({"endpoint": "x"}, f"init: expected `endpoint` to be {ENDPOINT}, got 'x'"),
-        ({"commands": "x:1"}, "init: expected `commands` to be kafka://host:port[,host:port], got 'x:1'"),
+        ({"commands": "x:1"}, f"init: expected `commands` to be {COMMANDS}, got 'x:1'"),
     ],
 )  # fmt: skip
 def test_bad_argument_raises(arguments: dict[str, Any], message: str) -> None:
