@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from emitter.vocabulary import events as vocabulary
 from stream.remediate import decisions
 from stream.remediate.answers import RESTARTS, count_cost, succeeded
 from stream.remediate.deciding import close, latest
@@ -25,6 +26,9 @@ def learn(turn: Turn, run: Run, facts: tuple[Fact, ...]) -> None:
             run.checkpoints.add(fact.checkpoint)
         if fact.state is None or fact.attempt < run.attempt:
             continue
+        if fact.state in vocabulary.SUPERVISOR_STATES:
+            _supervised(turn, run, fact)
+            continue
         if fact.attempt > run.attempt:
             begin_attempt(turn, run, fact.attempt)
         was_over = run.over
@@ -34,6 +38,16 @@ def learn(turn: Turn, run: Run, facts: tuple[Fact, ...]) -> None:
         elif run.over and not was_over:
             _attempt_ended(turn, run)
     turn.place(hosts, run)
+
+
+def _supervised(turn: Turn, run: Run, fact: Fact) -> None:
+    """A supervisor is no rank; but it knows whether another attempt will follow."""
+    if run.over_ns is None or fact.attempt != run.attempt:
+        return
+    if fact.state == vocabulary.GAVE_UP:
+        _end_all(turn, run)
+    elif fact.state in (vocabulary.RESTARTING, vocabulary.WAITING):
+        run.over_ns = max(run.over_ns, turn.state.now(run))
 
 
 def begin_attempt(turn: Turn, run: Run, attempt: int) -> None:

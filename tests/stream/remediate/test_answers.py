@@ -138,6 +138,34 @@ def test_a_crash_that_the_supervisor_mended_is_a_resolved_incident() -> None:
     assert last["cost"]["lost_seconds"] == 20.0
 
 
+def test_a_supervisor_that_backs_off_keeps_the_incident_open() -> None:
+    """And is no rank: its words neither begin nor end one."""
+    scene = Scene(restart_s=100.0)
+    scene.lifecycle("started", rank=0)
+    scene.fire("hung", at_s=1)
+    scene.lifecycle("stalled")
+    scene.lifecycle("killed", rank=0)
+    scene.tick(90)
+    scene.lifecycle("restarting")
+    scene.tick(189)
+    assert scene.incident is not None
+    scene.lifecycle("launched", attempt=1)
+    assert scene.run().attempt == 0
+    scene.lifecycle("started", rank=0, attempt=1)
+    assert scene.story()[-1] == "succeeded restart"
+
+
+def test_a_supervisor_that_gave_up_ends_the_run() -> None:
+    """At once: nothing will follow."""
+    scene = Scene("shadow")
+    scene.lifecycle("started", rank=0)
+    scene.fire("hung", at_s=1)
+    scene.lifecycle("failed", rank=0)
+    scene.lifecycle("gave_up")
+    assert scene.story()[-1] == "closed"
+    assert scene.published[-1]["state"] == "ended"
+
+
 def test_a_rollback_waits_while_a_restart_of_another_incident_is_under_way() -> None:
     """Two that tear the run down at once would be one too many."""
     scene = Scene()
