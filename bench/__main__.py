@@ -21,6 +21,7 @@ NAMES = (
     "encode",
     "file_lines",
     "flush",
+    "overload",
     "engine",
     "rolling",
     "log_match",
