@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 
 async def knock(bootstrap: str) -> None:
@@ -23,3 +24,12 @@ async def knock(bootstrap: str) -> None:
             writer.close()
             return
     raise failure or OSError("no broker given")
+
+
+def stay(consumer: Any) -> None:
+    """Never leave the group of a broker that cannot cope with it (see stream/faustkit/transport.py)."""
+    from stream.faustkit.app import plain_argv
+
+    with plain_argv():
+        from stream.faustkit.transport import never_leave
+    never_leave(consumer)

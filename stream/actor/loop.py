@@ -15,9 +15,9 @@ from emitter.signing import TrustedKeys
 from emitter.vocabulary import cloudevents, topics
 from emitter.vocabulary.commands import Ack
 from stream.actor.duty import Duty, Task
-from stream.faustkit.app import plain_argv
 from stream.faustkit.preflight import inspect
-from stream.ledger.topics import reachable
+from stream.kafka import stay
+from stream.ledger.topics import reachable, whole
 
 GROUP: Final = "trainwarden-actor-"
 _POLL_S: Final = 0.5
@@ -101,24 +101,7 @@ class _Loop:
                 await self._consumer.commit()
 
 
-def stay(consumer: Any) -> None:
-    """Never leave the group of a broker that cannot cope with it (see stream/faustkit/transport.py)."""
-    with plain_argv():
-        from stream.faustkit.transport import never_leave
-    never_leave(consumer)
-
-
 async def _acks(kafka: str) -> list[bytes]:
-    consumer = AIOKafkaConsumer(
-        topics.REMEDIATION_ACKS, bootstrap_servers=kafka, group_id=None, auto_offset_reset="earliest"
-    )
-    await consumer.start()
-    found: list[bytes] = []
-    try:
-        ends = await consumer.end_offsets(sorted(consumer.assignment()))
-        while any([await consumer.position(place) < end for place, end in ends.items()]):
-            for batch in (await consumer.getmany(timeout_ms=200)).values():
-                found += [record.value for record in batch if record.value and b"actor:" in record.value]
-    finally:
-        await consumer.stop()
-    return found
+    """What actors have acknowledged."""
+    found = whole(kafka, topics.REMEDIATION_ACKS)
+    return [value async for _, value in found if value and b"actor:" in value]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from emitter.vocabulary import topics
 from stream import placements
 from stream.history.ledger import Query
 from stream.history.ledger import Run as Ask
 from stream.ledger.errors import NoRunError
+from stream.ledger.topics import whole
 from stream.rulelang.errors import guess
 
 _LOOK_UP = """
@@ -44,7 +44,7 @@ def in_history(ask: Ask, wanted: str) -> Known:
 async def in_placements(kafka: str, wanted: str) -> Known:
     """The same from ``train.placements``: a run that is under way. Raises NoRunError, UnreachableError."""
     hosts: dict[str, dict[str, placements.Placed]] = {}
-    async for key, value in _records(kafka):
+    async for key, value in whole(kafka, topics.TRAIN_PLACEMENTS):
         try:
             host, runs = placements.decode(key, value)
         except placements.PlacementError:
@@ -63,26 +63,6 @@ async def in_placements(kafka: str, wanted: str) -> Known:
     newest = max(found, key=lambda one: one.attempt)
     ranks = {rank for one in found if one.run == newest.run for rank in one.ranks}
     return Known(newest.run, newest.run_name, newest.attempt, tuple(sorted(ranks)), "running")
-
-
-async def _records(kafka: str) -> Any:
-    from aiokafka import AIOKafkaConsumer
-
-    from stream.ledger.topics import reachable
-
-    await reachable(kafka)
-    consumer = AIOKafkaConsumer(
-        topics.TRAIN_PLACEMENTS, bootstrap_servers=kafka, group_id=None, auto_offset_reset="earliest"
-    )
-    await consumer.start()
-    try:
-        ends = await consumer.end_offsets(sorted(consumer.assignment()))
-        while any([await consumer.position(place) < end for place, end in ends.items()]):
-            for batch in (await consumer.getmany(timeout_ms=200)).values():
-                for record in batch:
-                    yield record.key, record.value
-    finally:
-        await consumer.stop()
 
 
 def _unknown(wanted: str, known: Iterable[str]) -> NoRunError:

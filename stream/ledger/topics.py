@@ -81,6 +81,23 @@ class Feed:
             await self.more(seen)
 
 
+async def whole(kafka: str, topic: str) -> AsyncIterator[tuple[bytes | None, bytes | None]]:
+    """Key and value of everything that a topic holds at this moment. Raises UnreachableError."""
+    await reachable(kafka)
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=kafka, group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50
+    )
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(sorted(consumer.assignment()))
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for batch in (await consumer.getmany(timeout_ms=200)).values():
+                for record in batch:
+                    yield record.key, record.value
+    finally:
+        await consumer.stop()
+
+
 async def read_all(kafka: str, names: Sequence[str] = books.TOPICS) -> Book:
     """The whole ledger as far as the topics hold it. Raises UnreachableError."""
     book = Book()

@@ -18,8 +18,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from emitter.vocabulary import topics
-from stream.faustkit.app import plain_argv
 from stream.faustkit.preflight import BrokerTraits
+from stream.kafka import stay
 from stream.notify import notice as notices
 from stream.notify.config import Hook
 from stream.notify.errors import UndeliveredError
@@ -152,13 +152,6 @@ class Courier:
         self._told[notice.id] = None
         while len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
-
-
-def stay(consumer: Any) -> None:
-    """Never leave the group of a broker that cannot cope with it (see stream/faustkit/transport.py)."""
-    with plain_argv():
-        from stream.faustkit.transport import never_leave
-    never_leave(consumer)
 
 
 async def _look_back(consumer: Any, place: TopicPartition) -> int:

@@ -19,6 +19,7 @@ import pytest
 from emitter.signing import TrustedKeys, verify
 from emitter.vocabulary import topics
 from emitter.vocabulary.control import Control
+from stream import placements
 from stream.cli import main
 from stream.keys import OPERATOR, KeyStore
 from stream.ledger.topics import Feed
@@ -329,8 +330,13 @@ def test_send_to_nobody(broker: str, shell: Shell) -> None:
     )
     assert said.startswith("nobody has answered within 0.5 s; the command stays valid until ")
     assert said.endswith("does the run still go on, and does it read commands (TRAINWARDEN_COMMANDS)?")
-    said = shell.fails(3, "commands", "send", "ghost", "save", "--kafka", broker)
-    assert said.startswith("no run has the id or name ghost")
+    case = Case()
+    placed = {case.run: placements.Placed(case.run, 2, (0, 1), f"name of {case.run}")}
+    write(broker, [placements.encode(f"host of {case.run}", placed)])
+    said = shell.fails(3, "commands", "send", f"{case.run}x", "save", "--kafka", broker)
+    assert said == f'no run has the id or name {case.run}x; did you mean "{case.run}"?'
+    done = shell.run("commands", "send", f"name of {case.run}", "save", "--kafka", broker, "--timeout", "0")
+    assert done.stdout.endswith(f": save for name of {case.run}, attempt 2\n")
 
 
 def test_watch_shows_what_comes(broker: str, shell: Shell) -> None:

@@ -87,7 +87,7 @@ class Worker:
         except OSError:
             return 0, {}
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, timeout: float = WAIT_S) -> None:
         """Wait until partitions are assigned."""
         last: dict[str, Any] = {}
 
@@ -96,7 +96,7 @@ class Worker:
             last.update(status=status, **report)
             return status == 200
 
-        self.child.wait_until(ready, "readiness", said=last)
+        self.child.wait_until(ready, "readiness", timeout, said=last)
 
     def partitions(self) -> dict[str, list[int]]:
         """Assigned partitions by topic."""

@@ -90,7 +90,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             operators = {ENV_OPERATORS: str(store.files[OPERATOR])}
             worker = Worker(kafka, folder, mode="approve", options=options, env=operators)
             children.append(worker.child)
-            worker.wait_ready()
+            worker.wait_ready(150.0)
             yield Site(kafka, url, store, people, folder)
         finally:
             for child in reversed(children):
