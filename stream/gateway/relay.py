@@ -1,7 +1,7 @@
 """Commands for trainers that cannot reach Kafka: long polls, and acknowledgements back.
 
     GET  /v1/commands?run=RUN&after=CURSOR&wait=SECONDS    what the topic holds for a run, byte for byte
-    GET  /v1/acks?run=RUN&after=CURSOR&wait=SECONDS        what was acknowledged before
+    GET  /v1/acks?run=RUN&after=CURSOR&wait=SECONDS        what was acknowledged up to this moment
     POST /v1/acks                                          one acknowledgement, as it goes to Kafka
 
 The gateway checks no signature and makes none: trainers do not trust it.
@@ -38,8 +38,8 @@ class Relay:
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
         sent, answered = self._tapes
-        app.router.add_get("/v1/commands", self._guarded(self._taking(sent)))
-        app.router.add_get("/v1/acks", self._guarded(self._taking(answered)))
+        app.router.add_get("/v1/commands", self._guarded(self._taking(sent, fresh=False)))
+        app.router.add_get("/v1/acks", self._guarded(self._taking(answered, fresh=True)))
         app.router.add_post("/v1/acks", self._guarded(self._answer))
 
     async def close(self) -> None:
@@ -61,12 +61,13 @@ class Relay:
 
         return handle
 
-    def _taking(self, tape: Tape) -> Handler:
+    def _taking(self, tape: Tape, *, fresh: bool) -> Handler:
         async def take(request: web.Request) -> web.Response:
             run = request.query.get("run")
             if not run:
                 raise MalformedError("run: expected the id of a run, as in /v1/commands?run=RUN")
-            found, cursor = await tape.take(run, request.query.get("after", ""), _wait_s(request))
+            wait_s, after = _wait_s(request), request.query.get("after", "")
+            found, cursor = await tape.take(run, after, wait_s, fresh=fresh)
             return web.json_response({"cursor": cursor, "messages": [_shown(entry) for entry in found]})
 
         return take

@@ -24,7 +24,9 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 PAGE: Final = 256
 PAGE_BYTES: Final = 1024 * 1024
 CONNECT_S: Final = 15.0
+UNREADABLE_S: Final = 3.0
 _RETRY_S: Final = 0.5
+_POLL_S: Final = 0.01
 
 log = logging.getLogger(__name__)
 
@@ -101,12 +103,16 @@ class Tape:
         self._ready = False
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
+        self._consumer: Any = None
         self.problem: str | None = None
 
-    async def take(self, run: str, cursor: str, wait_s: float) -> tuple[list[Entry], str]:
+    async def take(
+        self, run: str, cursor: str, wait_s: float, *, fresh: bool = False
+    ) -> tuple[list[Entry], str]:
         """The next records of this run and the cursor behind them; waits so long for the first one.
 
-        Raises UnavailableError while the topic cannot be read.
+        ``fresh``: all that was on the topic when it was asked for. Raises UnavailableError while the topic
+        cannot be read.
         """
         if self._task is None:
             self._task = asyncio.create_task(self._keep_reading())
@@ -114,6 +120,8 @@ class Tape:
             await asyncio.wait_for(self._until(lambda: self._ready), CONNECT_S)
         if not self._ready:
             raise UnavailableError(f"{self.problem or f'{self._topic} is not read yet'}; ask again later")
+        if fresh:
+            await self._read_to_the_end()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._until(lambda: bool(self._after(run, cursor))), wait_s)
         found = self._after(run, cursor)
@@ -201,13 +209,30 @@ class Tape:
         self._epoch = identity.hex() if identity is not None else secrets.token_hex(8)
         return identity
 
+    async def _read_to_the_end(self) -> None:
+        """Raises UnavailableError."""
+        consumer = self._consumer
+        try:
+            ends = await asyncio.wait_for(consumer.end_offsets(consumer.assignment()), CONNECT_S)
+            # Tansu counts what is produced before a topic exists, and never gives it out: do not wait for it.
+            patience = time.monotonic() + UNREADABLE_S
+            while await behind(consumer, ends) and time.monotonic() < patience:
+                await asyncio.sleep(_POLL_S)
+        except (KafkaError, OSError, asyncio.TimeoutError, AssertionError, AttributeError) as error:
+            raise UnavailableError(
+                f"{self._topic}: {error or type(error).__name__}; ask again later"
+            ) from None
+
     async def _follow(self, consumer: Any) -> None:
         ends = await consumer.end_offsets(consumer.assignment())
+        patience = time.monotonic() + UNREADABLE_S
         while True:
-            if not self._ready and not await behind(consumer, ends):
-                self._ready, self.problem = True, None
+            if not self._ready and not (await behind(consumer, ends) and time.monotonic() < patience):
+                self._ready, self.problem, self._consumer = True, None, consumer
                 await self._tell()
             found = await consumer.getmany(timeout_ms=100)
+            if found:
+                patience = time.monotonic() + UNREADABLE_S
             for record in (record for records in found.values() for record in records):
                 self._reel.add(
                     Entry(
