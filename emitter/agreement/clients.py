@@ -7,9 +7,9 @@ be given up on; a wait that ends by its limit prints warnings, so limits are lon
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
+from _queue import SimpleQueue  # a file of the trainer may be called queue
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -82,7 +82,7 @@ class Bounded:
 
     def __init__(self, client: Client, name: str) -> None:
         self._client = client
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self.lost = ""
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
