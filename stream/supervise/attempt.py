@@ -70,6 +70,8 @@ class Attempt:
     ours: str | None = None
     executed: Command | None = None
     pending: list[Pending] = field(default_factory=list)
+    went_back: list[Command] = field(default_factory=list)
+    """Rollbacks that the trainer did by itself, to be taken from here."""
     outside: list[tuple[float, int]] = field(default_factory=list)
     pids: set[int] = field(default_factory=set)
     known: list[Pulse] = field(default_factory=list)
@@ -81,6 +83,7 @@ class Attempt:
 
     def __post_init__(self) -> None:
         self._watch = Watch(self.options.limits)
+        self._one_dump = threading.Lock()
 
     def look(self) -> None:
         """Read the pulses, judge them, and see to the commands that wait."""
@@ -120,7 +123,9 @@ class Attempt:
             self._kill_at_s = time.monotonic() + self.options.grace_s
 
     def order(self, command: Command) -> None:
-        """A command that was checked."""
+        """A command that was checked; one that waited for this attempt to begin may be for the last."""
+        if self.orders.late(command):
+            return
         if command.action == "dump_stacks":
             if self._dumping_for == command.id:
                 return
@@ -189,7 +194,8 @@ class Attempt:
     ) -> None:
         detail: dict[str, Any] = {"processes": 0, "groups": [], "odd": [], "trouble": None}
         try:
-            dump = stacks.take(self.trainer.pid, known)
+            with self._one_dump:  # a process can be traced by one only
+                dump = stacks.take(self.trainer.pid, known)
             groups = clusters.group(dump.stacks)
             odd = clusters.odd(groups, silent, clusters.holders(dump.stacks))
             detail = {
@@ -221,6 +227,8 @@ class Attempt:
             return
         answers = [pulse.commands[one.command.id] for pulse in self.known if one.command.id in pulse.commands]
         if any(answers):  # it has ended there, well or not
+            if one.command.action == "rollback" and commands.SUCCEEDED in answers:
+                self.went_back.append(one.command)
             self.pending = [other for other in self.pending if other is not one]
             return
         waited = time.monotonic() - one.since_s >= self.options.answer_s

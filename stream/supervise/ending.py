@@ -127,12 +127,30 @@ def classify(seen: Seen) -> Ending:
     if number is not None:
         cause = KILLED if number == signal.SIGKILL else SIGNAL
         return Ending(cause, f"{how}{_nobody(number)}", code, number)
+    said = _said(about)
+    if dead := _dead_first(seen):
+        rest = f"; then {said}" if said else ""
+        return Ending(KILLED, f"{how}: rank {', '.join(map(str, dead))} ended without a word{rest}", code)
     if about:
-        said = f"{about[events.EXCEPTION_TYPE]}: {about[events.EXCEPTION_MESSAGE]}".rstrip(": ")
         return Ending(EXCEPTION, f"{how}: {said}", code, None, about)
-    dead = [pulse.rank for pulse in seen.pulses if pulse.ended is None]
-    lost = f"; rank {', '.join(map(str, dead))} ended without a word" if dead else ""
-    return Ending(FAILED, how + lost, code)
+    return Ending(FAILED, how, code)
+
+
+def _said(about: dict[str, Any]) -> str:
+    words = (about.get(events.EXCEPTION_TYPE), about.get(events.EXCEPTION_MESSAGE))
+    return ": ".join(str(word) for word in words if word)
+
+
+def _dead_first(seen: Seen) -> list[int]:
+    """Of several ranks those that were killed before any other failed: what the others say is an echo.
+
+    A rank that its launcher killed because another one failed goes on giving signs of life until then.
+    """
+    failed = [
+        pulse.monotonic_ns for pulse in seen.pulses if pulse.ended and events.EXCEPTION_TYPE in pulse.ended
+    ]
+    dead = [pulse for pulse in seen.pulses if pulse.ended is None] if len(seen.pulses) > 1 else []
+    return [pulse.rank for pulse in dead if not failed or pulse.monotonic_ns < min(failed)]
 
 
 def _code(status: int | None) -> tuple[int, int | None]:

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any, Final
 
 from emitter import _parts
+from emitter._guard import guard
 from emitter._settings import Settings, resolve
 from emitter._surroundings import node_name
 from emitter.vocabulary import commands, events
@@ -25,16 +26,15 @@ from emitter.vocabulary.commands import Command
 from emitter.vocabulary.supervision import Pulse
 from stream.supervise import ending, launch, pulses
 from stream.supervise.attempt import DUMPED, ENDED, RELAYED, STOPS, Attempt
-from stream.supervise.checkpoints import Book
 from stream.supervise.ending import Ending, classify
-from stream.supervise.launch import Plan
 from stream.supervise.listening import Link, link
 from stream.supervise.memory import Killer
 from stream.supervise.options import Options
 from stream.supervise.orders import Orders
 from stream.supervise.output import Stream
+from stream.supervise.planning import Asked, Planner
 from stream.supervise.process import Trainer
-from stream.supervise.restarts import Again, GiveUp, Restarts
+from stream.supervise.restarts import NEVER, Again, GiveUp, Restarts
 from stream.supervise.telling import Teller, tell
 
 LOOK_S: Final = 0.25
@@ -51,9 +51,8 @@ class Supervisor:
         self._settings: Settings = resolve({}, self._environ)
         self._me = launch.identity(self._settings, options.command, self._environ)
         self._news: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-        self._book, self._killer = Book(), Killer()
+        self._planner, self._killer = Planner(self._settings.attempt_base), Killer()
         self._restarts = Restarts(options.terms)
-        self._plan = Plan(self._settings.attempt_base)
         self._several = options.several_nodes
         self._stopped = False
         self._orders = Orders(self._me, node_name(), _parts.trusted(self._settings), self._allowed, self._ask)
@@ -76,7 +75,7 @@ class Supervisor:
 
     def _one(self, state: Path) -> tuple[Ending, Attempt, Teller]:
         folder = launch.folder_for(state)
-        self._book.add(folder)
+        self._planner.begin(folder)
         self._orders.identity = self._me
         teller = Teller(self._settings, self._me, self._options.lines_per_s)
         self._killer.begin()
@@ -89,12 +88,14 @@ class Supervisor:
             events.LAUNCHED,
             {
                 events.SUPERVISOR_COMMAND: launch.shown(self._options.command),
-                events.SUPERVISOR_RESUME: self._plan.resume,
+                events.SUPERVISOR_RESUME: self._planner.plan.resume,
             },
         )
         attempt.trainer = Trainer(
             self._options.command,
-            launch.environment(self._environ, self._plan, self._me.run, folder, share_id=self._share_id()),
+            launch.environment(
+                self._environ, self._planner.plan, self._me.run, folder, share_id=self._share_id()
+            ),
             self._streams,
             lambda status, left: self._post(ENDED, (status, left)),
         )
@@ -105,8 +106,9 @@ class Supervisor:
         if left:
             tell(f"{left} processes that the trainer had left behind were ended")
         said = over.attributes()
-        teller.note(events.EXITED, said)
-        teller.last_words(attempt.known, over, attempt.trainer.pid)
+        with guard:
+            teller.note(events.EXITED, said)
+            teller.last_words(attempt.known, over, attempt.trainer.pid)
         return over, attempt, teller
 
     def _until_it_ends(self, attempt: Attempt) -> tuple[int | None, int]:
@@ -115,18 +117,23 @@ class Supervisor:
             if kind == ENDED:
                 status: tuple[int | None, int] = fact
                 return status
-            if kind == SIGNAL and fact == signal.SIGWINCH:
-                for stream in self._streams:
-                    stream.resize()
-            elif kind == SIGNAL:
-                self._stopped = self._stopped or fact in STOPS
-                attempt.relay(fact)
-            elif kind == ORDER:
-                attempt.order(fact)
-            elif kind == DUMPED:
-                attempt.dumped(fact)
-            attempt.look()
-            self._rolled_back_inside(attempt)
+            # Whatever is wrong with us, the trainer goes on.
+            with guard:
+                self._take(attempt, kind, fact)
+                attempt.look()
+                self._rolled_back_inside(attempt)
+
+    def _take(self, attempt: Attempt, kind: str, fact: Any) -> None:
+        if kind == SIGNAL and fact == signal.SIGWINCH:
+            for stream in self._streams:
+                stream.resize()
+        elif kind == SIGNAL:
+            self._stopped = self._stopped or fact in STOPS
+            attempt.relay(fact)
+        elif kind == ORDER:
+            attempt.order(fact)
+        elif kind == DUMPED:
+            attempt.dumped(fact)
 
     def _next(self, timeout_s: float) -> tuple[str, Any]:
         try:
@@ -142,18 +149,16 @@ class Supervisor:
 
     def _rolled_back_inside(self, attempt: Attempt) -> None:
         """The trainer went back by itself: what it saved between is no way back any more."""
-        for one in list(attempt.pending):
-            ended = {pulse.commands.get(one.command.id) for pulse in attempt.known}
-            if one.command.action == "rollback" and commands.SUCCEEDED in ended:
-                self._undo(one.command.args)
+        while attempt.went_back:
+            command = attempt.went_back.pop()
+            self._planner.went_back(command.id, command.args)
 
     # What follows
 
     def _after(self, over: Ending, attempt: Attempt, teller: Teller) -> int | None:
         """The exit code, or None for another attempt; the plan is made."""
         asked = self._asked(attempt)
-        cause = ending.STOPPED if self._stopped and over.cause != ending.FINISHED else over.cause
-        if cause in (ending.FINISHED, ending.PREEMPTED, ending.STOPPED) and asked is None:
+        if self._stopped or over.cause in NEVER:
             return over.code
         lived_s = time.monotonic() - attempt.began_s
         verdict: Again | GiveUp | None
@@ -169,11 +174,12 @@ class Supervisor:
         if isinstance(verdict, GiveUp):
             teller.say(events.GAVE_UP, f"{verdict.reason}; the last one: {over.reason}", bad=True)
             return over.code
-        self._prepare(attempt, asked)
+        more = self._planner.next(attempt.known, attempt.first_attempt, asked)
+        self._me = replace(self._me, attempt=self._me.attempt + more)
         return self._pause(over, verdict or Again(0.0), teller)
 
     def _pause(self, over: Ending, verdict: Again, teller: Teller) -> int | None:
-        resume = self._plan.resume
+        resume = self._planner.plan.resume
         where = f"going on from {resume}" if resume else "from the beginning"
         about = {events.SUPERVISOR_DELAY: round(verdict.delay_s, 3), events.SUPERVISOR_RESUME: resume}
         teller.say(
@@ -181,56 +187,31 @@ class Supervisor:
             f"{over.cause}: {over.reason}; attempt {self._me.attempt} in {verdict.delay_s:.1f} s, {where}",
             about,
         )
-        until = time.monotonic() + verdict.delay_s
+        until, later = time.monotonic() + verdict.delay_s, []
         while (left := until - time.monotonic()) > 0:
             kind, fact = self._next(left)
             if kind == SIGNAL and fact in STOPS:
                 return over.code
+            if kind == ORDER:
+                later.append(fact)
+        for command in later:
+            self._ask(command)
         return None
 
-    def _prepare(self, attempt: Attempt, asked: dict[str, Any] | None) -> None:
-        """Number, resume path and scale of the next attempt."""
-        highest = max((pulse.attempt for pulse in attempt.known), default=self._me.attempt)
-        first = attempt.first_attempt if attempt.first_attempt is not None else highest
-        more = max(0, highest - first) + 1
-        self._me = replace(self._me, attempt=self._me.attempt + more)
-        scale = self._plan.lr_scale
-        if asked is not None and asked.get("lr_scale"):
-            scale = (1.0 if scale is None else scale) * float(asked["lr_scale"])
-        resume = self._resume(asked or {})
-        self._plan = Plan(self._plan.base + more, resume, scale)
-
-    def _resume(self, asked: dict[str, Any]) -> str | None:
-        path = self._book.named(asked)
-        wanted = asked.get("checkpoint")
-        if isinstance(wanted, dict) and path != wanted.get("path"):
-            tell(f"the checkpoint {wanted.get('path')} that was asked for is not there")
-        if asked.get("checkpoint") or asked.get("before_step") is not None:
-            self._undo(asked, path)
-        return path
-
-    def _undo(self, asked: dict[str, Any], path: str | None = None) -> None:
-        wanted = asked.get("checkpoint")
-        step = wanted.get("step") if isinstance(wanted, dict) else None
-        step = step if type(step) is int else self._book.step_of(path)
-        if step is not None:
-            self._book.undo(time.time(), step)
-
-    def _asked(self, attempt: Attempt) -> dict[str, Any] | None:
-        """The arguments of the command that ended the attempt, and the word that we did it if we did."""
-        if attempt.executed is not None and attempt.executed.action != "stop":
-            self._orders.finish(attempt.executed, commands.SUCCEEDED, None, {"exit": "relaunched"})
-            return attempt.executed.args
-        if attempt.executed is not None:
-            self._orders.finish(attempt.executed, commands.SUCCEEDED, None, {"exit": "stopped"})
-            return None
+    def _asked(self, attempt: Attempt) -> Asked:
+        """The command that ended the attempt, and the word that we did it if we did."""
+        done = attempt.executed
+        if done is not None:
+            exit = "stopped" if done.action == "stop" else "relaunched"
+            self._orders.finish(done, commands.SUCCEEDED, None, {"exit": exit})
+            return Asked(done.id, done.args)
         for pulse in attempt.known:
             if pulse.ended is not None and pulse.asked:
-                return dict(pulse.asked.get("args") or {})
-        return None
+                return Asked(str(pulse.asked.get("id")), dict(pulse.asked.get("args") or {}))
+        return Asked()
 
-    def _wait_for_all(self, over: Ending, teller: Teller) -> dict[str, Any] | None:
-        """On several nodes nobody starts alone: a command starts all. Its arguments; None to end."""
+    def _wait_for_all(self, over: Ending, teller: Teller) -> Asked | None:
+        """On several nodes nobody starts alone: a command starts all. None to end."""
         teller.say(
             events.WAITING,
             f"{over.cause}: {over.reason}; this node waits for a restart of the whole run",
@@ -247,7 +228,7 @@ class Supervisor:
             if kind == ORDER and fact.action in ("restart", "rollback") and not self._orders.late(fact):
                 self._orders.running(fact)
                 self._orders.finish(fact, commands.SUCCEEDED, None, {"exit": "relaunched"})
-                return dict(fact.args)
+                return Asked(fact.id, fact.args)
         teller.say(events.GAVE_UP, f"no restart came within {self._options.wait_s:g} s", bad=True)
         return None
 
@@ -279,10 +260,7 @@ class Supervisor:
     def _state(self) -> Iterator[Path]:
         if self._options.state is not None:
             self._options.state.mkdir(parents=True, exist_ok=True)
-            for old in sorted(self._options.state.glob("pulse-*")):
-                self._book.add(old)
-            newest = self._book.newest()
-            self._plan = replace(self._plan, resume=newest.path if newest else None)
+            self._planner.remember(self._options.state)
             yield self._options.state
             return
         shared = Path("/dev/shm")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stream.supervise.rig import FAST, STEPS, python, supervise
+from tests.stream.supervise.rig import FAST, STEPS, Result, python, supervise
 
 HANG = """
 import ctypes
@@ -31,7 +31,7 @@ for step in range(start, start + 10):
     if step == 5 and rank == 0:
         save(step)
     if step == 7 and rank == 1 and not resume:
-        stuck()
+        TROUBLE
 emitter.shutdown()
 dist.destroy_process_group()
 """
@@ -77,14 +77,18 @@ def test_a_long_phase_is_no_hang(tmp_path: Path) -> None:
     assert (done.code, done.states()) == (0, ["launched", "exited"])
 
 
+def _two_ranks(tmp_path: Path, trouble: str) -> Result:
+    script = python(tmp_path, RANKS.replace("TROUBLE", trouble))[1]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    options = ("--hang-after", "8", "--backoff", "0.05")
+    return supervise(tmp_path, [*launcher, script, str(tmp_path)], options, timeout=400.0)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(420)
 def test_the_rank_that_hangs_is_named(tmp_path: Path) -> None:
     """torchrun with two ranks: one waits in all_reduce, the other holds the GIL; that one is the odd one."""
-    script = python(tmp_path, RANKS)[1]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launcher, script, str(tmp_path)]
-    done = supervise(tmp_path, command, ("--hang-after", "8", "--backoff", "0.05"), timeout=400.0)
+    done = _two_ranks(tmp_path, "stuck()")
 
     assert done.code == 0, done.err
     dumped = done.lifecycle("supervisor", "dumped")[-1].values
@@ -97,3 +101,17 @@ def test_the_rank_that_hangs_is_named(tmp_path: Path) -> None:
     causes = [one.values["exit.cause"] for one in done.lifecycle("supervisor", "exited")]
     assert causes == ["hung", "finished"]
     assert {one.attempt for one in done.lifecycle("trainer")} == {0, 1}
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(420)
+def test_one_rank_of_two_is_killed(tmp_path: Path) -> None:
+    """The launcher ends the other one and fails; the rank without a last word is named and gets one."""
+    done = _two_ranks(tmp_path, "time.sleep(1.5); os.kill(os.getpid(), 9)")
+
+    assert done.code == 0, done.err
+    first, second = done.lifecycle("supervisor", "exited")
+    assert (first.values["exit.cause"], second.values["exit.cause"]) == ("killed", "finished")
+    assert "rank 1 ended without a word" in first.values["supervisor.reason"]
+    assert (1, 0) in {(one.rank, one.attempt) for one in done.lifecycle("trainer", "killed")}
+    assert done.lifecycle("supervisor", "launched")[1].values["supervisor.resume"] == str(tmp_path / "5.txt")

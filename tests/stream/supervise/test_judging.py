@@ -20,6 +20,7 @@ from stream.supervise.restarts import Again, GiveUp, Restarts, Terms
 from stream.supervise.watching import Limits, Watch
 
 S = 10**9
+RAISED = {"exception.type": "RuntimeError", "exception.message": "peer"}
 PULSE = Pulse(
     rank=0, pid=100, time=0.0, monotonic_ns=1000 * S, progress_ns=1000 * S, phase="train", steps=10, step=9
 )
@@ -139,8 +140,16 @@ def test_native_frames_count_where_python_is_alike() -> None:
             "exit code 1: ValueError: x",
         ),
         (
-            Seen(1 << 8, pulses=[PULSE, replace(PULSE, rank=1, ended={"exit.code": 1})]), ending.FAILED, 1,
-            "exit code 1; rank 0 ended without a word",
+            Seen(1 << 8, pulses=[PULSE, replace(PULSE, rank=1, ended={"exit.code": 1})]), ending.KILLED, 1,
+            "exit code 1: rank 0 ended without a word",
+        ),
+        (
+            Seen(1 << 8, pulses=[PULSE, replace(PULSE, rank=1, ended=RAISED, monotonic_ns=1001 * S)]),
+            ending.KILLED, 1, "exit code 1: rank 0 ended without a word; then RuntimeError: peer",
+        ),
+        (
+            Seen(1 << 8, pulses=[PULSE, replace(PULSE, rank=1, ended=RAISED, monotonic_ns=999 * S)]),
+            ending.EXCEPTION, 1, "exit code 1: RuntimeError: peer",
         ),
         (
             Seen(1 << 8, pulses=[replace(PULSE, ended={"exit.code": 75}, asked={"action": "rollback"})]),
