@@ -1,0 +1,204 @@
+"""Starts ranks as processes, sends them commands, and says whether they decided alike."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emitter.vocabulary.commands import FINAL_STATES, Command, Target
+from tests.fixtures import Child, free_port, wait_for
+from tests.keys import Pair
+
+TRAINER = Path(__file__).with_name("trainer.py")
+LIMIT_S = 300.0
+
+STORE = """
+import signal, sys, time
+import torch.distributed as dist
+store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), is_master=True, wait_for_workers=False)
+print("up", flush=True)
+while True: time.sleep(60)
+"""
+
+
+class Ranks:
+    """The processes of one job and what they wrote."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder, self.size = folder, size
+        self.children: list[Child] = []
+        self.store: Child | None = None
+        self._sent: list[Command] = []
+        self.pair = Pair()
+
+    def command(self, action: str = "save", **fields: Any) -> Command:
+        """Hand a command to rank 0."""
+        number = len(self._sent)
+        times = {"issued": "2026-01-01T00:00:00Z", "expires": "2099-01-01T00:00:00Z"}
+        known = {"id": f"command-{number}", "run": "agree", "action": action, **times}
+        made = Command(**{**known, **fields})
+        self._sent.append(made)
+        draft = self.folder / "draft"
+        draft.write_bytes(self._signed(made.encode()))
+        draft.rename(self.folder / f"command{number}")
+        return made
+
+    def _signed(self, payload: bytes) -> bytes:
+        headers = {name: value.decode() for name, value in self.pair.headers(payload).items()}
+        return base64.b64encode(payload) + b"\n" + base64.b64encode(json.dumps(headers).encode())
+
+    def acks(self, command: Command) -> dict[int, dict[str, Any]]:
+        """The final acknowledgement of each rank that has given one."""
+        found = {}
+        for ack in self._lines("acks.jsonl"):
+            if ack["command"] == command.id and ack["state"] in FINAL_STATES:
+                found[ack["rank"]] = ack
+        return found
+
+    def wait_acks(self, command: Command, ranks: int | None = None) -> dict[int, dict[str, Any]]:
+        """Once so many ranks have said how it ended."""
+        wanted = self.size if ranks is None else ranks
+
+        def told() -> bool:
+            return len(self.acks(command)) >= wanted
+
+        try:
+            wait_for(told, LIMIT_S, f"{wanted} acknowledgements of {command.id}")
+        except BaseException:
+            print(self.logs())
+            raise
+        return self.acks(command)
+
+    def ran(self) -> dict[str, dict[int, int]]:
+        """Per command, the count at which each rank ran it."""
+        found: dict[str, dict[int, int]] = {}
+        for rank in range(self.size):
+            for line in self._lines(f"rank{rank}.jsonl"):
+                if "ran" in line:
+                    assert rank not in found.setdefault(line["ran"], {}), f"rank {rank} ran {line} twice"
+                    found[line["ran"]][rank] = line["count"]
+        return found
+
+    def count(self, rank: int) -> int:
+        """Calls of step() that this rank has begun."""
+        path = self.folder / f"count{rank}"
+        return int(path.read_bytes() or b"0") if path.exists() else 0
+
+    def assert_no_split(self) -> None:
+        """All that ran a command ran it at one count, and nobody has gone beyond that without."""
+        for command, counts in self.ran().items():
+            agreed = set(counts.values())
+            assert len(agreed) == 1, f"{command} ran at {counts}"
+            for rank in range(self.size):
+                beyond = self.count(rank) > next(iter(agreed))
+                assert rank in counts or not beyond, f"rank {rank} passed {command}, run at {counts}"
+
+    def wait_steps(self, more: int = 20, ranks: list[int] | None = None) -> None:
+        """Training goes on."""
+        ranks = list(range(self.size)) if ranks is None else ranks
+        before = {rank: self.count(rank) for rank in ranks}
+
+        def gone_on() -> bool:
+            return all(self.count(rank) >= before[rank] + more for rank in ranks)
+
+        try:
+            wait_for(gone_on, LIMIT_S, f"{more} steps more than {before}")
+        except BaseException:
+            print(self.logs())
+            raise
+
+    def end(self) -> list[int]:
+        """Let the loops end; the exit codes of what was started."""
+        (self.folder / "end").touch()
+        return [self._ended(child) for child in self.children]
+
+    def codes(self) -> list[int]:
+        """Exit codes, once all have ended by themselves."""
+        return [self._ended(child) for child in self.children]
+
+    def logs(self) -> str:
+        """What all have printed."""
+        return "\n".join(
+            f"--- {path.name}\n{path.read_text(errors='replace')[-6000:]}"
+            for path in sorted(self.folder.glob("*.log"))
+        )
+
+    def _ended(self, child: Child) -> int:
+        try:
+            return child.process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"process {child.pid} has not ended within {LIMIT_S:g} s\n{self.logs()}")
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        path = self.folder / name
+        if not path.exists():
+            return []
+        whole = path.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+
+@contextlib.contextmanager
+def started(
+    folder: Path, size: int, *, own_store: bool = False, by: str = "processes", **environment: str
+) -> Iterator[Ranks]:
+    """Ranks that call step(). ``own_store``: in a process of its own; ``by`` torchrun: in its agent."""
+    ranks = Ranks(folder, size)
+    port = free_port()
+    trusted = str(ranks.pair.trust(folder / "trusted_keys"))
+    env = {
+        **os.environ,
+        "TRAINWARDEN_TRUSTED_KEYS": trusted,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path.cwd()),
+        **environment,
+    }
+    if own_store:
+        ranks.store = Child([sys.executable, "-c", STORE, str(port)], folder / "store.log")
+        ranks.store.wait_until(lambda: "up" in ranks.store.log(), "the store")  # type: ignore[union-attr]
+        env["STORE_PID"] = str(ranks.store.pid)
+    try:
+        for argv, name in _commands(by, size, folder, port):
+            ranks.children.append(Child(argv, folder / f"{name}.log", env))
+        ranks.wait_steps(3, [rank for rank in range(size) if str(rank) != environment.get("SILENT")])
+        yield ranks
+    finally:
+        for child in (*ranks.children, *([ranks.store] if ranks.store else [])):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child.pid, signal.SIGCONT)
+            child.kill()
+
+
+def _commands(by: str, size: int, folder: Path, port: int) -> list[tuple[list[str], str]]:
+    if by == "torchrun":
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(size)]
+        torchrun += ["--master-port", str(port), "--rdzv-endpoint", f"127.0.0.1:{port}", "--rdzv-id", "agree"]
+        return [([*torchrun, "--rdzv-backend", "c10d", str(TRAINER), str(folder)], "torchrun")]
+    if by == "spawn":
+        code = (
+            "import torch.multiprocessing as mp, sys\n"
+            "from tests.emitter.agreement.trainer import spawned\n"
+            "if __name__ == '__main__':\n"
+            f"    mp.spawn(spawned, args=({size}, {str(folder)!r}, {port}), nprocs={size})\n"
+        )
+        script = folder / "spawner.py"
+        script.write_text(code)
+        return [([sys.executable, str(script)], "spawn")]
+    return [
+        ([sys.executable, str(TRAINER), str(rank), str(size), str(folder), str(port)], f"rank{rank}")
+        for rank in range(size)
+    ]
+
+
+def to_ranks(*ranks: int) -> Target:
+    """A target of some ranks."""
+    return Target(ranks=list(ranks))

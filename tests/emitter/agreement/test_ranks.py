@@ -1,0 +1,103 @@
+"""Real gloo ranks at paces of their own: they run a command at one count, all or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.emitter.agreement.ranks import started, to_ranks
+from tests.fixtures import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def several(folder: Path, size: int, commands: int, **how: str) -> None:
+    """So many commands, one after the other and in bunches."""
+    with started(folder, size, **how) as ranks:  # type: ignore[arg-type]
+        for bunch in range(0, commands, 5):
+            sent = [ranks.command() for _ in range(min(5, commands - bunch))]
+            for command in sent:
+                acks = ranks.wait_acks(command)
+                assert {ack["state"] for ack in acks.values()} == {"succeeded"}, acks
+        ranks.assert_no_split()
+        assert set(ranks.end()) == {0}, ranks.logs()
+        found = ranks.ran()
+        assert all(set(counts) == set(range(size)) for counts in found.values())
+        print(f"{size} ranks by {how.get('by', 'processes')}, {commands} commands: {len(found)} run by all")
+        assert len(found) == commands
+
+
+@pytest.mark.parametrize(("size", "by", "commands"), [(2, "spawn", 20), (2, "torchrun", 20)])
+def test_every_rank_runs_at_the_same_call(tmp_path: Path, size: int, by: str, commands: int) -> None:
+    """20 commands with the store in rank 0, and in torchrun's agent; make test-nightly sends 200."""
+    several(tmp_path, size, commands, by=by)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("by", ["spawn", "torchrun"])
+@pytest.mark.parametrize("size", [2, 4, 8])
+def test_two_hundred_commands(tmp_path: Path, size: int, by: str) -> None:
+    """2, 4 and 8 ranks, 200 commands."""
+    several(tmp_path, size, 200, by=by)
+
+
+def test_file_store(tmp_path: Path) -> None:
+    """A job that met over a file agrees over it."""
+    several(tmp_path, 2, 5, STORE="file")
+
+
+def test_collectives_do_not_deadlock(tmp_path: Path) -> None:
+    """With an all_reduce in every step, a rank that holds early still lets the others come to the step."""
+    several(tmp_path, 2, 5, TOGETHER="1", STEPS="100000")
+
+
+def test_rank_that_never_steps_is_named(tmp_path: Path) -> None:
+    """Logging on rank 0 alone: nothing is run, the reason names the rank, and training goes on."""
+    with started(tmp_path, 2, SILENT="1") as ranks:
+        command = ranks.command()
+        acks = ranks.wait_acks(command)
+
+        assert {ack["state"] for ack in acks.values()} == {"aborted"}
+        assert all(
+            ack["reason"].startswith("rank 1 has not called step() since init") for ack in acks.values()
+        )
+        assert ranks.ran() == {}
+        ranks.wait_steps(ranks=[0])
+
+
+def test_pause_holds_all_and_resume_reaches_them(tmp_path: Path) -> None:
+    """All ranks stand at one count until resume, which needs no step; commands in between are run there."""
+    with started(tmp_path, 2) as ranks:
+        paused = ranks.wait_acks(ranks.command("pause"))
+        assert {ack["state"] for ack in paused.values()} == {"succeeded"}
+        counts = [ranks.count(rank) for rank in range(2)]
+        saved = ranks.command()
+        ranks.wait_acks(saved)
+        assert counts[0] == counts[1]
+        assert set(ranks.ran()[saved.id].values()) == set(counts)
+        resumed = ranks.wait_acks(ranks.command("resume"))
+        assert all(ack["detail"]["was_paused"] for ack in resumed.values())
+        ranks.wait_steps()
+
+
+def test_failing_handler_of_one_rank_is_its_answer(tmp_path: Path) -> None:
+    """Ranks that are not meant run nothing; a handler that raises is `failed`, and no split."""
+    with started(tmp_path, 2) as ranks:
+        acks = ranks.wait_acks(ranks.command(args={"raise": 1}))
+        assert [acks[rank]["state"] for rank in range(2)] == ["succeeded", "failed"]
+        assert acks[1]["reason"] == "OSError: disk full"
+        one = ranks.command(target=to_ranks(1))
+        assert list(ranks.wait_acks(one, 1)) == [1]
+        assert list(ranks.ran()[one.id]) == [1]
+        ranks.wait_steps()
+
+
+def test_stop_of_all_ranks_is_acknowledged_by_all(tmp_path: Path) -> None:
+    """Every rank's last word arrives although all of them end."""
+    with started(tmp_path, 2) as ranks:
+        command = ranks.command("stop")
+        assert set(ranks.codes()) == {0}, ranks.logs()
+        wait_for(lambda: len(ranks.acks(command)) == 2, what=f"two acknowledgements: {ranks.acks(command)}")
+        assert {ack["state"] for ack in ranks.acks(command).values()} == {"succeeded"}
