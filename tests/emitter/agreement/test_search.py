@@ -12,7 +12,7 @@ import pytest
 
 from emitter.agreement import ops, rounds
 from emitter.agreement.gate import Gate, Slot
-from emitter.agreement.words import Decision, Message, Vote
+from emitter.agreement.words import Decision, Message, Vote, tally
 from tests.emitter.agreement.model import KEYS, Model
 
 SEARCHES = [
@@ -112,7 +112,7 @@ def overwrites_decision(everyone: range, proposals: int) -> Generator[Any, Any, 
         votes = tuple(KEYS.vote(number, rank) for rank in everyone)
         yield ops.Await(votes, rounds.VOTE_S)
         texts = yield ops.Peek(votes)
-        decision = rounds.tally(list(zip(everyone, texts, strict=True)), rounds.VOTE_S)
+        decision = tally(list(zip(everyone, texts, strict=True)), rounds.VOTE_S)
         yield ops.Put(KEYS.decision(number), decision.encode())
 
 

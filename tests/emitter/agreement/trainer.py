@@ -132,7 +132,7 @@ def _arrange_fault(rank: int, place: Path) -> None:
             _act(act, place)
         return answer
 
-    driver.perform = faulty
+    driver.perform = faulty  # type: ignore[assignment]
 
 
 def _act(act: str, place: Path) -> None:
