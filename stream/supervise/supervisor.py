@@ -5,16 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import queue
-import shutil
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 from emitter import _parts
@@ -25,9 +21,8 @@ from emitter.vocabulary import commands, events
 from emitter.vocabulary.commands import Command
 from emitter.vocabulary.supervision import Pulse
 from stream.supervise import ending, launch, pulses
-from stream.supervise.attempt import DUMPED, ENDED, RELAYED, STOPS, Attempt
+from stream.supervise.attempt import DUMPED, ENDED, STOPS, Attempt
 from stream.supervise.ending import Ending, classify
-from stream.supervise.listening import Link, link
 from stream.supervise.memory import Killer
 from stream.supervise.options import Options
 from stream.supervise.orders import Orders
@@ -35,6 +30,7 @@ from stream.supervise.output import Stream
 from stream.supervise.planning import Asked, Planner
 from stream.supervise.process import Trainer
 from stream.supervise.restarts import NEVER, Again, GiveUp, Restarts
+from stream.supervise.surroundings import listening, signals, state_folder
 from stream.supervise.telling import Teller, tell
 
 LOOK_S: Final = 0.25
@@ -63,7 +59,13 @@ class Supervisor:
         """Until the run is over, or we give up, or we are told to end."""
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        with self._state() as state, self._signals(), self._listening():
+        with (
+            state_folder(self._options.state) as state,
+            signals(self._signal),
+            listening(self._settings, self._orders),
+        ):
+            if self._options.state is not None:
+                self._planner.remember(state)
             while True:
                 over, attempt, teller = self._one(state)
                 code = self._after(over, attempt, teller)
@@ -143,6 +145,9 @@ class Supervisor:
 
     def _post(self, kind: str, fact: Any) -> None:
         self._news.put((kind, fact))
+
+    def _signal(self, number: int) -> None:
+        self._post(SIGNAL, number)
 
     def _ask(self, command: Command) -> None:
         self._post(ORDER, command)
@@ -255,49 +260,6 @@ class Supervisor:
         if self._settings.allow is not None:
             lists.append(set(self._settings.allow))
         return sorted(set.intersection(*lists)) if lists else None
-
-    @contextmanager
-    def _state(self) -> Iterator[Path]:
-        if self._options.state is not None:
-            self._options.state.mkdir(parents=True, exist_ok=True)
-            self._planner.remember(self._options.state)
-            yield self._options.state
-            return
-        shared = Path("/dev/shm")
-        base = shared if shared.is_dir() and os.access(shared, os.W_OK) else None
-        place = Path(tempfile.mkdtemp(prefix="trainwarden-run-", dir=base))
-        try:
-            yield place
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        def take(number: int, frame: FrameType | None) -> None:
-            self._post(SIGNAL, signal.Signals(number))
-
-        before = {
-            number: signal.signal(number, take)
-            for number in (*RELAYED, signal.SIGWINCH)
-            if signal.getsignal(number) != signal.SIG_IGN  # nohup stays nohup
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        made: Link | None = link(self._settings, self._orders)
-        if made is None:
-            yield
-            return
-        made.start()
-        try:
-            yield
-        finally:
-            made.close(self._settings.shutdown_s)
 
 
 def _as_commanded(command: Command, over: Ending) -> Ending:
