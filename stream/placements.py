@@ -1,6 +1,7 @@
 """``train.placements``: which runs a host carries, so that what a node says reaches the runs on it.
 
-Compacted, keyed by host; the arbiter of remediation is its one writer. The record of a host without runs is empty.
+Compacted, keyed by host; the arbiter of remediation is its one writer. The record of a host without runs
+is empty.
 """
 
 from __future__ import annotations
