@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 import emitter
 from emitter import _api
 from emitter.kafka import positions, topic_ids
+from emitter.kafka.commands import KafkaLink
 from emitter.vocabulary import topics
 from emitter.vocabulary.commands import Ack, Command
 from stream import topics as stream_topics
@@ -213,7 +214,7 @@ def test_link_outlives_what_the_client_throws(broker: str, receiver: Receiver) -
     _init(run, broker, receiver)
     assert _api._session is not None
     link = _api._session.link
-    assert link is not None
+    assert isinstance(link, KafkaLink)
     wait_for(lambda: link._connected, what="the connection")
     assert link._thread is not None
     assert link._task is not None
