@@ -164,7 +164,7 @@ def started(
     }
     if own_store:
         ranks.store = Child([sys.executable, "-c", STORE, str(port)], folder / "store.log")
-        ranks.store.wait_until(lambda: "up" in ranks.store.log(), "the store")  # type: ignore[union-attr]
+        ranks.store.wait_until(lambda: "up" in ranks.store.log(), "the store", LIMIT_S)  # type: ignore[union-attr]
         env["STORE_PID"] = str(ranks.store.pid)
     try:
         for argv, name in _commands(by, size, folder, port):

@@ -63,15 +63,18 @@ def main(rank: int, size: int, folder: str, port: int) -> None:
     silent = os.environ.get("SILENT") == str(rank)
     together = os.environ.get("TOGETHER") == "1"
     number = _one(dist) if together else None
-    while not (place / "end").exists() and calls.count < int(os.environ.get("STEPS", "1000000000")):
+    # With a collective in every step all ranks have to end at the same one.
+    while (together or not (place / "end").exists()) and calls.count < int(
+        os.environ.get("STEPS", "1000000000")
+    ):
         if not silent:
             calls.next()
             emitter.step(loss=1.0)
         if number is not None:
+            number.fill_(-1e6 if (place / "end").exists() else 1.0)
             dist.all_reduce(number)
             if number.item() < 0:
                 break
-            number.fill_(1.0)
         time.sleep(pace.choice((0.0, 0.001, 0.002, 0.01)))
     log.write(json.dumps({"end": calls.count}) + "\n")
     emitter.shutdown()
