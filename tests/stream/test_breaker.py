@@ -45,10 +45,14 @@ def _site(folder: Path, workers: int) -> Iterator[tuple[str, FarEnd, KeyStore]]:
         (folder / "hooks.yaml").write_text(HOOKS.replace("URL", people.url))
         options = ["--policy", str(folder / "policy.yaml"), "--notify", str(folder / "hooks.yaml")]
         env = {ENV_OPERATORS: str(store.files[OPERATOR])}
-        for number in range(workers):
-            worker = Worker(kafka, folder, name=f"worker-{number}", options=options, env=env)
+        # All at once: a third worker of four partitions is given none until a fourth one comes.
+        started = [
+            Worker(kafka, folder, name=f"worker-{number}", options=options, env=env)
+            for number in range(workers)
+        ]
+        for worker in started:
             ends.callback(worker.child.kill)
-            # One after the other: how a group forms is tested elsewhere.
+        for worker in started:
             worker.wait_ready(START_S)
         yield kafka, people, store
 
