@@ -128,7 +128,7 @@ class Page {
       const [errors] = await Promise.all([Promise.all(asked), this.loadAnnotations()]);
       const down = errors.find((error) => error?.status === 0 || error?.status === 503);
       if (down) throw down;
-      head.showWaiting(await api.waiting());
+      this.countWaiting();
       head.showBanner(null);
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error;
@@ -138,6 +138,14 @@ class Page {
     }
     this.cost = { requests: api.stats.requests - before.requests, bytes: api.stats.bytes - before.bytes };
     head.showLive(this.live, `last refresh: ${this.cost.requests} requests, ${this.cost.bytes} bytes`);
+  }
+
+  // Beside the round, which must not wait for it; one at a time.
+  countWaiting() {
+    this.counting ??= api
+      .waiting()
+      .then(head.showWaiting, (error) => error instanceof api.ApiError || Promise.reject(error))
+      .finally(() => (this.counting = null));
   }
 
   // False when another page was opened meanwhile: its own round follows, with its own variables.
