@@ -104,9 +104,9 @@ class Ack:
         return data
 
     def encode(self) -> bytes:
-        """The CloudEvent; its id names command, attempt, rank, executor and state."""
-        rank = "-" if self.rank is None else self.rank
-        event_id = f"{self.command}/{self.attempt}/{rank}/{self.executor}/{self.state}"
+        """The CloudEvent; its id names command, attempt, rank or else node, executor and state."""
+        who = self.detail.get("node", "-") if self.rank is None else self.rank
+        event_id = f"{self.command}/{self.attempt}/{who}/{self.executor}/{self.state}"
         return cloudevents.encode(cloudevents.ACK, event_id, self.run, self.time, self.to_json())
 
 

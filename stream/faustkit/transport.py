@@ -63,7 +63,7 @@ def never_leave(consumer: Any) -> None:
     if not hasattr(coordinator, "_maybe_leave_group"):
         raise TransportError(
             "leaving the group: expected _maybe_leave_group at the consumer's coordinator, found none; this "
-            "version of faust-streaming or aiokafka keeps it elsewhere: install the versions of constraints.txt"
+            "version of faust-streaming or aiokafka keeps it elsewhere: install those of constraints.txt"
         )
 
     async def stay() -> None:
