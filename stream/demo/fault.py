@@ -14,7 +14,7 @@ RULES: Final = {
     "lr-ramp": _GROWTH,
     "bad-batch": _GROWTH,
     "nan": frozenset({"loss-not-finite"}),
-    "hang": frozenset({"hang-log"}),
+    "hang": frozenset({"supervisor-stalled"}),
     "crash": _CRASH,
     "oom": _CRASH | {"host-oom"},
     "disk-full": _CRASH | {"disk-full", "checkpoint-failed", "checkpoint-save-failed"},

@@ -116,6 +116,10 @@ EVENTS: Final[Mapping[str, Mapping[str, Field]]] = {
         events.LIFECYCLE_STATE: _text("value", events.LIFECYCLE_STATE, events.LIFECYCLE_STATES, closed=True),
         **_texts(events.EXCEPTION_TYPE, events.EXCEPTION_MESSAGE),
         **_numbers(events.EXIT_CODE, events.EXIT_SIGNAL),
+        **_optional_texts(
+            events.EXIT_CAUSE, events.SUPERVISOR_REASON, events.SUPERVISOR_RESUME, events.STACK_GROUPS,
+            events.STACK_ODD,
+        ),
     },
     events.CHECKPOINT_STARTED: {**_COMMON, **_CHECKPOINT},
     **{span: {**_COMMON, **_SPAN} for span in events.SPANS},
