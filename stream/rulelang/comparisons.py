@@ -42,7 +42,7 @@ def _unknown_word(side: Typed, other: Typed) -> str | None:
     hint = guess(value, field.words)
     if not field.closed and not hint:
         return None
-    known = f": it is one of {one_of(field.words)}" if field.closed and len(field.words) <= 8 else ""
+    known = f": it is one of {one_of(field.words)}" if field.closed and len(field.words) <= 16 else ""
     return f'"{value}" is no value of {field.slot.name}{known}{hint}'
 
 
