@@ -18,6 +18,7 @@ from stream.ledger.errors import UnreachableError
 from stream.records import Outgoing
 
 SEND_TIMEOUT_S: Final = 15.0
+UNREADABLE_S: Final = 10.0
 _CURE: Final = "is it running? (--kafka HOST:PORT, TRAINWARDEN_KAFKA, or `trainwarden up`)"
 
 Seen = Callable[[str, Record], None]
@@ -30,6 +31,22 @@ async def reachable(kafka: str) -> None:
     except (OSError, asyncio.TimeoutError) as error:
         reason = getattr(error, "strerror", None) or str(error) or "no answer"
         raise UnreachableError(f"the broker {kafka} does not answer ({reason}); {_CURE}") from None
+
+
+class _Patience:
+    """The embedded broker counts what came before a topic was there, and never gives it out."""
+
+    def __init__(self) -> None:
+        self._at: dict[Any, int] = {}
+        self._since = time.monotonic()
+
+    async def lasts(self, consumer: Any, ends: dict[Any, int]) -> bool:
+        """Whether there is more to come, and some of it came lately."""
+        at = {place: await consumer.position(place) for place in ends}
+        if at != self._at:
+            self._at, self._since = at, time.monotonic()
+        behind = any(at[place] < end for place, end in ends.items())
+        return behind and time.monotonic() - self._since < UNREADABLE_S
 
 
 class Feed:
@@ -74,10 +91,8 @@ class Feed:
     async def until_now(self, seen: Seen) -> None:
         """Hand on everything that is there at this moment."""
         ends = await self._consumer.end_offsets(sorted(self._consumer.assignment()))
-        while True:
-            at = {place: await self._consumer.position(place) for place in ends}
-            if all(at[place] >= end for place, end in ends.items()):
-                return
+        patience = _Patience()
+        while await patience.lasts(self._consumer, ends):
             await self.more(seen)
 
 
@@ -90,7 +105,8 @@ async def whole(kafka: str, topic: str) -> AsyncIterator[tuple[bytes | None, byt
     await consumer.start()
     try:
         ends = await consumer.end_offsets(sorted(consumer.assignment()))
-        while any([await consumer.position(place) < end for place, end in ends.items()]):
+        patience = _Patience()
+        while await patience.lasts(consumer, ends):
             for batch in (await consumer.getmany(timeout_ms=200)).values():
                 for record in batch:
                     yield record.key, record.value

@@ -37,19 +37,22 @@ def test_an_actor_acknowledges_what_it_did(broker: str, tmp_path: Path) -> None:
             headers=list(pair.headers(value).items()) if signed else [],
         )  # fmt: skip
 
-    child.wait_until(lambda: "waits for: exclude_node" in child.log(), "the start")
-    write(broker, [record(bad, False), record(good, True)])
-    wanted = {good.command_id, bad.command_id}
-    acks = [
-        commands.decode_ack(one.value)
-        for one in read_topic(
-            broker, topics.REMEDIATION_ACKS, lambda found: len(found) >= 5,
-            lambda one: commands.decode_ack(one.value).command in wanted, timeout=60,
-        )
-    ]  # fmt: skip
-    assert [a.state for a in acks if a.command == bad.command_id] == ["received", "rejected"]
-    assert [a.reason for a in acks if a.command == bad.command_id] == [None, "unsigned"]
-    assert [a.state for a in acks if a.command == good.command_id] == ["received", "running", "succeeded"]
-    assert {a.executor for a in acks} == {f"actor:{good.run}"}
-    assert Path(f"{seen}-node-3").exists()
-    assert child.stop() == 0
+    try:
+        child.wait_until(lambda: "waits for: exclude_node" in child.log(), "the start")
+        write(broker, [record(bad, False), record(good, True)])
+        runs = {good.run.encode(), bad.run.encode()}
+        acks = [
+            commands.decode_ack(one.value)
+            for one in read_topic(
+                broker, topics.REMEDIATION_ACKS, lambda found: len(found) >= 5,
+                lambda one: one.key in runs, timeout=60,
+            )
+        ]  # fmt: skip
+        assert [a.state for a in acks if a.command == bad.command_id] == ["received", "rejected"]
+        assert [a.reason for a in acks if a.command == bad.command_id] == [None, "unsigned"]
+        assert [a.state for a in acks if a.command == good.command_id] == ["received", "running", "succeeded"]
+        assert {a.executor for a in acks} == {f"actor:{good.run}"}
+        assert Path(f"{seen}-node-3").exists()
+        assert child.stop() == 0
+    finally:
+        child.kill()
