@@ -41,16 +41,22 @@ class DataWaitProbe:
 
         def undo() -> None:
             if iterator.__next__ is ours:
-                iterator.__next__ = before
+                iterator.__next__ = _without_ended(before)
 
         iterator.__next__ = ours
         self._undo = undo
+        # The thread that looks for torch may be here while the session ends; a lock would not survive a fork.
+        if self._ended():
+            undo()
 
     def close(self) -> None:
         """Measure no more; where somebody wrapped us, stay in the chain and only pass on."""
         self._waited = None
         if self._undo is not None:
             self._undo()
+
+    def _ended(self) -> bool:
+        return self._waited is None
 
     def _wrap(self, before: Callable[[Any], Any]) -> Callable[[Any], Any]:
         clock_ns, thread, get_ident = self._clock_ns, self._thread, threading.get_ident
@@ -63,4 +69,12 @@ class DataWaitProbe:
                 waited(clock_ns() - started)
             return batch
 
+        __next__.probe, __next__.before = self, before  # type: ignore[attr-defined]
         return __next__
+
+
+def _without_ended(method: Any) -> Any:
+    """The method below those of probes that ended while another one stood on them."""
+    while isinstance(probe := getattr(method, "probe", None), DataWaitProbe) and probe._ended():
+        method = method.before
+    return method

@@ -350,14 +350,17 @@ def test_watch_shows_what_comes(broker: str, shell: Shell) -> None:
 
     def told() -> bool:
         write(broker, [*case.held(), *other.held(), case.sent(), case.ack("succeeded", step=95)])
-        return f"{case.command_id}  rank 0  step 95" in plain.log() and other.run in lines.log()
+        seen = f"{case.command_id}  rank 0  step 95" in plain.log() and other.run in lines.log()
+        return seen and {"decision", "incident", "command", "ack"} <= kinds()
+
+    def kinds() -> set[str]:
+        whole = lines.log().rpartition("\n")[0]
+        return {json.loads(line)["kind"] for line in whole.splitlines()}
 
     plain.wait_until(told, "the lines")
     assert (plain.stop(), lines.stop()) == (0, 0)
     assert f"trainwarden commands approve {case.command_id}" in plain.log()
     assert other.run not in plain.log()
-    kinds = {json.loads(line)["kind"] for line in lines.log().splitlines()}
-    assert {"decision", "incident", "command", "ack"} <= kinds
 
 
 def test_why_tells_the_whole_story(broker: str, shell: Shell) -> None:

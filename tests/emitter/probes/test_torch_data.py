@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -112,6 +113,28 @@ def test_the_loop_sees_what_it_saw(untouched: None) -> None:
 
     assert str(measured) == str(plain)
     assert str(with_workers) == str(plain[0])
+
+
+def test_sessions_that_overlap_leave_nothing_behind(untouched: None) -> None:
+    """Whichever ends first."""
+    probes = [DataWaitProbe(lambda waited: None) for _ in range(3)]
+    for probe in probes:
+        probe.start()
+    for probe in probes:
+        probe.close()
+
+
+def test_a_start_that_comes_while_it_ends_leaves_nothing_behind(untouched: None) -> None:
+    """The thread that looks for torch is not waited for at the end."""
+    probe = DataWaitProbe(lambda waited: None)
+    wrap = probe._wrap
+
+    def late(before: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        probe.close()
+        return wrap(before)
+
+    probe._wrap = late  # type: ignore[method-assign]
+    probe.start()
 
 
 def test_it_goes_out_as_data_time(untouched: None) -> None:
