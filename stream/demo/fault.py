@@ -25,6 +25,9 @@ CAUSES: Final = {
 }  # fmt: skip
 """Faults that end the process or stop it for good, and what the supervisor calls such an end."""
 
+MAY_BE_SILENT: Final = frozenset({"kill-rank"})
+"""Faults whose rules wait for a cause, while the next attempt may begin and end the waiting."""
+
 BEFORE: Final = 60
 """Steps a rule may need to know what is normal."""
 AFTER: Final = 60
