@@ -16,7 +16,7 @@ from stream import history
 from tests.fixtures import wait_for
 from tests.integration.processes import CLI, environment, gone, running_up, train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 PARTS = {"up", "broker", "clickhouse", "worker-history", "worker-loop", "viewer", "gateway"}
 

@@ -23,6 +23,8 @@ from stream.keys import ENV_SIGNING_KEY, KeyStore, NoKeyError, PrivateKey
 from tests.fixtures import Child, free_port
 
 WAIT_S = 60.0
+READY_S = 150.0
+"""On the embedded broker a worker first waits until those before it are forgotten."""
 
 RULES = """
 pack: rig
@@ -87,7 +89,7 @@ class Worker:
         except OSError:
             return 0, {}
 
-    def wait_ready(self, timeout: float = WAIT_S) -> None:
+    def wait_ready(self, timeout: float = READY_S) -> None:
         """Wait until partitions are assigned."""
         last: dict[str, Any] = {}
 

@@ -25,7 +25,7 @@ from tests.stream.ledger.keeping import keep
 from tests.stream.loop_rig import Worker
 from tests.stream.notify.far_end import FarEnd, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 TRAINER = """
 import sys, time

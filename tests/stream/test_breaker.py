@@ -23,7 +23,7 @@ from tests.fixtures import Child, start_broker, wait_for
 from tests.stream.loop_rig import Ends, Rank, Worker
 from tests.stream.notify.far_end import FarEnd, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 RUNS, ALLOWED = 50, 10
 START_S = 150.0

@@ -15,7 +15,7 @@ from stream.faustkit.outlet import partition_of
 from tests.fixtures import start_broker, wait_for
 from tests.stream.loop_rig import LOOP_TOPICS, Ends, Rank, Worker, ack
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 
 @pytest.fixture

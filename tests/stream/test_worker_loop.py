@@ -12,7 +12,7 @@ from emitter.vocabulary import commands, topics
 from emitter.vocabulary import events as vocabulary
 from tests.stream.loop_rig import LOOP_TOPICS, Ends, Rank, Worker, ack
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from stream.rulebook import bundle, inforce
 from stream.rulebook.bundle import Bundle
 from tests.stream.loop_rig import RULES, Ends, Rank, Worker
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 TOPICS = (topics.TRAIN_DIAGNOSES, topics.TRAIN_EVENTS, topics.TRAIN_RULES)
 
