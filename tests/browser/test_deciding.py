@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from emitter.vocabulary import topics
 from stream.keys import OPERATOR, KeyStore
-from stream.ledger.topics import Feed
 from stream.topics import apply
 from tests.browser import chrome
 from tests.browser.chrome import Tab
 from tests.dashboards.rig import ending, new_history, start_viewer
 from tests.fixtures import Child, start_broker
+from tests.stream.ledger.arbiter import answering
 from tests.stream.ledger.keeping import keep
-from tests.stream.ledger.records import Case, awrite
+from tests.stream.ledger.records import Case
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -71,31 +68,6 @@ def _open(tab: Tab) -> None:
     expect(tab.page.locator(".incident-page h1").first).to_contain_text("Waiting for you")
 
 
-def _arbiter(kafka: str, history: str, case: Case, decision: str) -> threading.Thread:
-    """Answers the first word about the case, on the topic and in the history."""
-    ready = threading.Event()
-
-    async def listen() -> None:
-        heard: list[dict[str, Any]] = []
-
-        def seen(kind: str, data: dict[str, Any]) -> None:
-            if data.get("command") == case.command_id:
-                heard.append(data)
-
-        async with Feed(kafka, (topics.REMEDIATION_CONTROL,), past=False) as feed:
-            ready.set()
-            while not heard:
-                await feed.more(seen)
-        answer = case.decision(decision, author=heard[0]["author"], reason=heard[0]["reason"])
-        keep(history, [answer])
-        await awrite(kafka, [answer])
-
-    thread = threading.Thread(target=lambda: asyncio.run(listen()), daemon=True)
-    thread.start()
-    assert ready.wait(60)
-    return thread
-
-
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_the_page_of_incidents(
     browser: Browser, seat: tuple[str, str, list[Case]], tmp_path: Path, scheme: str
@@ -142,7 +114,7 @@ def test_approve_and_reject(browser: Browser, kafka: str, seat: tuple[str, str, 
     with chrome.tab(browser, url) as tab:
         _open(tab)
         page = tab.page
-        thread = _arbiter(kafka, history, first, "approved")
+        thread = answering(kafka, first, "approved", history)
         page.locator(f'.card[data-command="{first.command_id}"]').get_by_role(
             "button", name="Approve"
         ).click()
@@ -152,7 +124,7 @@ def test_approve_and_reject(browser: Browser, kafka: str, seat: tuple[str, str, 
         page.get_by_role("button", name="Let it go out").click()
         expect(page.locator(".card")).to_have_count(1)
         thread.join(60)
-        thread = _arbiter(kafka, history, second, "rejected")
+        thread = answering(kafka, second, "rejected", history)
         page.locator(".card").get_by_role("button", name="Reject").click()
         page.get_by_role("button", name="Reject it").click()
         expect(page.locator("#decide")).to_be_visible()  # a rejection needs a reason

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import socket
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +14,12 @@ import pytest
 from emitter.signing import TrustedKeys, verify
 from emitter.vocabulary import topics
 from stream.keys import OPERATOR, KeyStore
-from stream.ledger.topics import Feed
 from stream.web import peers
 from tests.dashboards.rig import new_history, start_viewer
 from tests.fixtures import Answer, http_request, read_topic
+from tests.stream.ledger.arbiter import answering
 from tests.stream.ledger.keeping import keep
-from tests.stream.ledger.records import Case, awrite
+from tests.stream.ledger.records import Case
 
 POSTED = {"Content-Type": "application/json", "X-Trainwarden": "decide"}
 pytestmark = pytest.mark.slow
@@ -86,7 +84,7 @@ def test_a_word_is_signed_and_answered(seat: Seat, verdict: str) -> None:
     case = Case()
     keep(seat.history, case.held())
     ended = {"approve": "approved", "reject": "rejected"}[verdict]
-    thread = _arbiter(seat.kafka, case, ended)
+    thread = answering(seat.kafka, case, ended)
     answer = _post(seat.url, {"command": case.command_id, "verdict": verdict, "reason": "seen it"})
     thread.join(60)
     assert answer.status == 200, answer.body
@@ -99,29 +97,6 @@ def test_a_word_is_signed_and_answered(seat: Seat, verdict: str) -> None:
     said = json.loads(record.value)["data"]
     assert (said["kind"], said["reason"]) == (verdict, "seen it")
     assert said["author"].endswith("(viewer)")
-
-
-def _arbiter(kafka: str, case: Case, decision: str) -> threading.Thread:
-    """Answers the first word about the case."""
-    ready = threading.Event()
-
-    async def listen() -> None:
-        heard: list[dict[str, Any]] = []
-
-        def seen(kind: str, data: dict[str, Any]) -> None:
-            if data.get("command") == case.command_id:
-                heard.append(data)
-
-        async with Feed(kafka, (topics.REMEDIATION_CONTROL,), past=False) as feed:
-            ready.set()
-            while not heard:
-                await feed.more(seen)
-        await awrite(kafka, [case.decision(decision, author=heard[0]["author"])])
-
-    thread = threading.Thread(target=lambda: asyncio.run(listen()), daemon=True)
-    thread.start()
-    assert ready.wait(60)
-    return thread
 
 
 @pytest.mark.parametrize(
