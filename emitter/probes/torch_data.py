@@ -42,6 +42,8 @@ class DataWaitProbe:
         def undo() -> None:
             if iterator.__next__ is ours:
                 iterator.__next__ = _without_ended(before)
+                # The one below may have ended in between, when it was not yet on top.
+                iterator.__next__ = _without_ended(iterator.__next__)
 
         iterator.__next__ = ours
         self._undo = undo

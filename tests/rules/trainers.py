@@ -34,7 +34,8 @@ class Trainer:
     def __init__(self, rank: int = 0, world: int = 1, *, attempt: int = 0, begin: float = 0.0) -> None:
         settings = resolve(
             {"run": "r", "run_id": "r", "rank": rank, "world_size": world, "local_rank": rank,
-             "attempt_base": attempt, "hooks": False, "logs": False, "resources": False},
+             "attempt_base": attempt, "hooks": False, "logs": False, "resources": False,
+             "data_wait": False, "torch_memory": False},
             environ={},
         )  # fmt: skip
         self.rank, self.begin, self.now = rank, begin, begin
