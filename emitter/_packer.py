@@ -93,8 +93,8 @@ class Packer:
             if signal == LOGS
             else [spans.popleft() for _ in range(min(len(spans), most))]
         )
-        if len(queue.items if signal == LOGS else spans) < self._batch_size:
-            time.sleep(0)  # lets go of the interpreter; not while the queue grows
+        if len(rows) == most and len(queue.items if signal == LOGS else spans) < self._batch_size:
+            time.sleep(0)  # lets go of the interpreter between two slices; not while the queue grows
         return rows
 
     def _safely(self, encode: Callable[[list[Any]], Iterable[Block]], rows: list[Any]) -> Iterable[Block]:
