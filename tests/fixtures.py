@@ -247,16 +247,25 @@ def bare(tmp_path: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def _any_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     external = os.environ.get(ENV_TEST_KAFKA)
-    if external == APACHE:
-        from tests.kafka import apache_kafka
-
-        with apache_kafka.running(tmp_path_factory.mktemp("kafka"), free_port(), free_port()) as bootstrap:
-            yield bootstrap
-        return
-    if external:
+    if external and external != APACHE:
         yield external
         return
-    child, bootstrap = start_broker(tmp_path_factory.mktemp("broker") / "broker.log")
+    with own_broker(tmp_path_factory.mktemp("broker")) as bootstrap:
+        yield bootstrap
+
+
+@contextlib.contextmanager
+def own_broker(folder: Path) -> Iterator[str]:
+    """host:port of a broker that nobody else uses, without topics; Apache Kafka where that is tested."""
+    if os.environ.get(ENV_TEST_KAFKA) == APACHE:
+        from tests.kafka import apache_kafka
+
+        directory = folder / "kafka"
+        directory.mkdir()
+        with apache_kafka.running(directory, free_port(), free_port()) as bootstrap:
+            yield bootstrap
+        return
+    child, bootstrap = start_broker(folder / "broker.log")
     try:
         yield bootstrap
     finally:

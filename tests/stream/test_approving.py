@@ -20,7 +20,7 @@ from stream.keys import OPERATOR, KeyStore
 from stream.records import Outgoing
 from stream.topics import apply
 from tests.dashboards.rig import new_history, start_viewer
-from tests.fixtures import Child, http_request, read_topic, start_broker, start_gateway, wait_for
+from tests.fixtures import Child, http_request, own_broker, read_topic, start_gateway, wait_for
 from tests.stream.ledger.keeping import keep
 from tests.stream.loop_rig import Worker
 from tests.stream.notify.far_end import FarEnd, serving
@@ -77,10 +77,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     store = KeyStore(folder / "home")
     store.new("ada", OPERATOR)
     children: list[Child] = []
-    with serving() as people:
+    with serving() as people, own_broker(folder) as kafka:
         try:
-            broker, kafka = start_broker(folder / "broker.log")
-            children.append(broker)
             asyncio.run(apply(kafka)).check()
             gateway, url = start_gateway(folder / "gateway.log", kafka)
             children.append(gateway)

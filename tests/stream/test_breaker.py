@@ -19,7 +19,7 @@ from emitter.signing.places import ENV_OPERATORS
 from emitter.vocabulary import topics
 from stream.keys import OPERATOR, KeyStore
 from stream.topics import apply
-from tests.fixtures import Child, start_broker, wait_for
+from tests.fixtures import Child, own_broker, wait_for
 from tests.stream.loop_rig import Ends, Rank, Worker
 from tests.stream.notify.far_end import FarEnd, serving
 
@@ -38,8 +38,7 @@ def _site(folder: Path, workers: int) -> Iterator[tuple[str, FarEnd, KeyStore]]:
     store.new("ada", OPERATOR)
     with ExitStack() as ends:
         people = ends.enter_context(serving())
-        broker, kafka = start_broker(folder / "broker.log")
-        ends.callback(broker.kill)
+        kafka = ends.enter_context(own_broker(folder))
         asyncio.run(apply(kafka, max(workers, 2))).check()
         (folder / "policy.yaml").write_text(POLICY)
         (folder / "hooks.yaml").write_text(HOOKS.replace("URL", people.url))

@@ -7,6 +7,8 @@ import json
 import sys
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from emitter.vocabulary import cloudevents, commands, diagnoses, topics
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream import topics as administration
-from tests.fixtures import Child, start_broker, wait_for
+from tests.fixtures import Child, own_broker, wait_for
 from tests.stream.loop_rig import LOOP_TOPICS, Ends, Worker, ack
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
@@ -45,40 +47,44 @@ def ledger(ends: Ends) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(4, marks=pytest.mark.nightly), 2])
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.nightly)])
 def test_a_rule_that_fires_on_fifty_runs_trips_the_breaker_once(tmp_path: Path, count: int) -> None:
-    """After ten runs, on however many workers; said once, and nothing more is sent."""
-    broker, kafka = start_broker(tmp_path / "broker.log")
-    asyncio.run(administration.apply(kafka, max(2, count))).check()
+    """After ten runs, on several workers (test_breaker has one); said once, and nothing more is sent."""
     print(f"scale: {MANY} runs, {count} workers")
-    workers = [Worker(kafka, tmp_path, name=f"worker-{n}") for n in range(count)]
+    with own_broker(tmp_path) as kafka, _workers(kafka, tmp_path, count):
+        asyncio.run(_fire_on_many(kafka))
 
-    async def scenario() -> None:
-        async with Ends(kafka, *LOOP_TOPICS) as ends:
-            runs = [f"run-{uuid.uuid4().hex[:8]}" for _ in range(MANY)]
-            await asyncio.gather(*(ends.send(topics.TRAIN_DIAGNOSES, firing(run), run) for run in runs))
 
-            def decided() -> list[dict[str, Any]]:
-                made = [one for one in ledger(ends) if one["decision"] in ("sent", "suppressed")]
-                return made if len({one["run"] for one in made}) == MANY else []
-
-            made = await ends.wait(decided, "a decision about each run", 120)
-            assert len({one["run"] for one in made if one["decision"] == "sent"}) == ALLOWED
-            tripped = [one for one in ledger(ends) if one["decision"] == "breaker_tripped"]
-            assert [one["rule"] for one in tripped] == ["gradient-explosion"]
-            sent = [commands.decode_command(m.value) for m in ends.collected[topics.REMEDIATION_COMMANDS]]
-            assert len({command.run for command in sent}) == ALLOWED
-
+@contextmanager
+def _workers(kafka: str, folder: Path, count: int) -> Iterator[None]:
+    """So many workers, each with a share of the partitions."""
+    asyncio.run(administration.apply(kafka, max(2, count))).check()
+    workers = [Worker(kafka, folder, name=f"worker-{n}") for n in range(count)]
     try:
         for worker in workers:
             worker.wait_ready(START_S)
-        if count > 1:
-            wait_for(lambda: all(_share(worker) for worker in workers), 120, "each worker to have a share")
-        asyncio.run(scenario())
+        wait_for(lambda: all(_share(worker) for worker in workers), 120, "each worker to have a share")
+        yield
     finally:
         for worker in workers:
             worker.child.kill()
-        broker.kill()
+
+
+async def _fire_on_many(kafka: str) -> None:
+    async with Ends(kafka, *LOOP_TOPICS) as ends:
+        runs = [f"run-{uuid.uuid4().hex[:8]}" for _ in range(MANY)]
+        await asyncio.gather(*(ends.send(topics.TRAIN_DIAGNOSES, firing(run), run) for run in runs))
+
+        def decided() -> list[dict[str, Any]]:
+            made = [one for one in ledger(ends) if one["decision"] in ("sent", "suppressed")]
+            return made if len({one["run"] for one in made}) == MANY else []
+
+        made = await ends.wait(decided, "a decision about each run", 120)
+        assert len({one["run"] for one in made if one["decision"] == "sent"}) == ALLOWED
+        tripped = [one for one in ledger(ends) if one["decision"] == "breaker_tripped"]
+        assert [one["rule"] for one in tripped] == ["gradient-explosion"]
+        sent = [commands.decode_command(m.value) for m in ends.collected[topics.REMEDIATION_COMMANDS]]
+        assert len({command.run for command in sent}) == ALLOWED
 
 
 def _share(worker: Worker) -> bool:
@@ -90,8 +96,6 @@ def test_a_worker_killed_again_and_again_sends_each_command_once(
     tmp_path: Path, deaths: tuple[int, ...]
 ) -> None:
     """kill -9 at one step after the other from diagnosis to rollback; executors know a command's id."""
-    broker, kafka = start_broker(tmp_path / "broker.log")
-    asyncio.run(administration.apply(kafka, 2)).check()
     print(f"scale: {len(deaths)} deaths of 4")
     runs = [f"run-{number}" for number in deaths]
     executed: dict[str, str] = {}
@@ -104,7 +108,8 @@ def test_a_worker_killed_again_and_again_sends_each_command_once(
         while answered < len(messages):
             command = commands.decode_command(messages[answered].value)
             answered += 1
-            assert executed.setdefault(command.id, f"{command.run} {command.action}")
+            what = f"{command.run} {command.action}"
+            assert executed.setdefault(command.id, what) == what
             await ends.send(topics.REMEDIATION_ACKS, ack(command.to_json(), commands.SUCCEEDED), command.run)
 
     async def scenario() -> None:
@@ -135,10 +140,9 @@ def test_a_worker_killed_again_and_again_sends_each_command_once(
         finally:
             worker.child.kill()
 
-    try:
+    with own_broker(tmp_path) as kafka:
+        asyncio.run(administration.apply(kafka, 2)).check()
         asyncio.run(scenario())
-    finally:
-        broker.kill()
 
 
 def test_a_wrong_policy_file_stops_the_worker_before_it_begins(tmp_path: Path) -> None:
