@@ -105,15 +105,26 @@ def saved(rank: int, about: Mapping[str, Any]) -> None:
             "time": time.time(),
             "rank": rank,
         }
-        line = (json.dumps(row, default=str) + "\n").encode()
-        # One write to a file opened for appending: rows of several ranks do not mix.
-        descriptor = os.open(
-            place / supervision.CHECKPOINTS_FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            os.write(descriptor, line)
-        finally:
-            os.close(descriptor)
+        _append(place / supervision.CHECKPOINTS_FILE, row)
+
+
+def reported(stacktrace: str) -> None:
+    """This exception is on its way as a record: the supervisor need not tell what is printed of it, too."""
+    with guard:
+        place = folder()
+        if place is not None:
+            lines = [line.rstrip() for line in stacktrace.splitlines() if line.strip()]
+            _append(place / supervision.EXCEPTIONS_FILE, {"lines": lines})
+
+
+def _append(file: Path, row: Mapping[str, Any]) -> None:
+    line = (json.dumps(row, default=str) + "\n").encode()
+    # One write to a file opened for appending: rows of several ranks do not mix.
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
 
 
 def _asked(restart: Restart | None) -> dict[str, Any] | None:

@@ -179,14 +179,20 @@ class Session:
             return
         self._ending = {events.LIFECYCLE_STATE: events.FAILED, events.EXIT_CODE: 1, **found}
         more = {**found, **_probes.of_exception(error)}
-        self.log(found[events.EXCEPTION_STACKTRACE], FATAL, more, rare=True)
+        self._report(found[events.EXCEPTION_STACKTRACE], FATAL, more)
 
     def thread_crashed(self, error: BaseException, thread: str) -> None:
         """A thread of the trainer ended by an exception; the process goes on."""
         if not self.closed:
             found = exception_attributes(error)
-            more = {**found, "thread.name": thread}
-            self.log(found[events.EXCEPTION_STACKTRACE], ERROR, more, rare=True)
+            self._report(found[events.EXCEPTION_STACKTRACE], ERROR, {**found, "thread.name": thread})
+
+    def _report(self, trace: str, severity: int, values: Mapping[str, Any]) -> None:
+        self.log(trace, severity, values, rare=True)
+        if os.environ.get(supervision.ENV_PULSE):
+            from emitter import _pulse
+
+            _pulse.reported(trace)
 
     def exiting(self, code: object) -> None:
         """Remember the exit code; a later step shows that the exit was caught."""

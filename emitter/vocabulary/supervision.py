@@ -1,7 +1,8 @@
 """What the supervisor and the emitters inside its trainer tell each other: variables and files.
 
-The trainer's emitters write ``<rank>.json`` once a second and append to ``checkpoints.jsonl``, both in the
-folder that ENV_PULSE names. A file rather than a socket: it is there after the process has gone.
+The trainer's emitters write ``<rank>.json`` once a second and append to ``checkpoints.jsonl`` and
+``exceptions.jsonl``, all in the folder that ENV_PULSE names. A file rather than a socket: it is there after
+the process has gone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ ENV_PULSE: Final = "TRAINWARDEN_PULSE"
 """Folder of the pulse files."""
 
 CHECKPOINTS_FILE: Final = "checkpoints.jsonl"
+EXCEPTIONS_FILE: Final = "exceptions.jsonl"
+"""Rows ``{"lines": [...]}``: the tracebacks that emitters report themselves, before they are printed."""
 TRAINER_ROLE: Final = "trainer"
 SUPERVISOR_ROLE: Final = "supervisor"
 

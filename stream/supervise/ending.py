@@ -8,7 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from emitter._exits import RESTART_EXIT_CODE
 from emitter.vocabulary import events
@@ -38,6 +38,15 @@ _EXCEPTION: Final = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))
 _PREFIX: Final = re.compile(r"^(?:\[[^\]]*\]:? ?|\w+: )*")
 
 
+class Part(NamedTuple):
+    """What a line is of a traceback; ``text`` is without what stands before each of its lines."""
+
+    text: str
+    inside: bool = False
+    first: bool = False
+    last: bool = False
+
+
 class Tail:
     """The last lines of the output, and the last traceback among them, line by line."""
 
@@ -48,22 +57,23 @@ class Tail:
         self._open: list[str] | None = None
         self._prefix = ""
 
-    def take(self, line: str) -> None:
+    def take(self, line: str) -> Part:
         """The next line."""
         self.lines.append(line)
         at = line.find(_BEGIN)
         if at >= 0:
             self._open, self._prefix = [_BEGIN], line[:at]
-            return
+            return Part(_BEGIN, inside=True, first=True)
+        text = line.removeprefix(self._prefix)
         if self._open is None or not line.startswith(self._prefix):
-            return
-        text = line[len(self._prefix) :]
+            return Part(text)
         if sum(map(len, self._open)) < TRACE_LIMIT:
             self._open.append(text)
         found = None if text.startswith(" ") else _EXCEPTION.match(text)
         if found is not None:
             self.trace, self._open = "\n".join(self._open), None
             self.exception = found["type"], found["message"] or ""
+        return Part(text, inside=True, last=found is not None)
 
 
 @dataclass(frozen=True)

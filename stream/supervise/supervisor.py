@@ -79,7 +79,7 @@ class Supervisor:
         folder = launch.folder_for(state)
         self._planner.begin(folder)
         self._orders.identity = self._me
-        teller = Teller(self._settings, self._me, self._options.lines_per_s)
+        teller = Teller(self._settings, self._me, self._options.lines_per_s, folder)
         self._killer.begin()
         self._streams = [
             Stream(name, number, teller.heard) for name, number in (("stdout", 1), ("stderr", 2))

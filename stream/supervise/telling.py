@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from emitter._ranks import Identity
@@ -18,6 +19,7 @@ from emitter.vocabulary.supervision import SUPERVISOR_ROLE, Pulse
 from stream.supervise.clusters import Stack, text
 from stream.supervise.ending import FINISHED, Ending, Tail
 from stream.supervise.speaker import Speaker
+from stream.supervise.tracebacks import Reported, Tracebacks
 
 STACK_LIMIT: Final = 32000
 CLOSE_S: Final = 5.0
@@ -27,19 +29,20 @@ _LOGGER: Final = {"logger.name": "trainwarden.supervisor"}
 class Teller:
     """Speaks for one attempt; ``heard`` takes the trainer's lines from the threads that read them."""
 
-    def __init__(self, settings: Settings, identity: Identity, lines_per_s: int) -> None:
+    def __init__(self, settings: Settings, identity: Identity, lines_per_s: int, folder: Path) -> None:
         self._settings, self._identity = settings, identity
         self._speaker = Speaker(settings, identity)
         self._outlets = {name: Outlet(self._line, name, lines_per_s) for name in ("stdout", "stderr")}
         self.tails = {name: Tail() for name in self._outlets}
+        reported = Reported(folder)
+        self._tracebacks = {name: Tracebacks(reported) for name in self._outlets}
         self.step: int | None = None
 
     def heard(self, name: str, line: str) -> None:
         """One line of the trainer's output."""
-        self.tails[name].take(line)
-        outlet = self._outlets[name]
-        outlet.send(line, severity(line), {IOSTREAM: name})
-        outlet.tell()
+        part = self.tails[name].take(line)
+        self._send(name, self._tracebacks[name].take(line, part))
+        self._outlets[name].tell()
 
     def say(
         self, state: str, sentence: str, about: Mapping[str, Any] | None = None, *, bad: bool = False
@@ -83,13 +86,18 @@ class Teller:
 
     def close(self) -> None:
         """In the background: the next attempt need not wait for an endpoint that is away."""
-        for outlet in self._outlets.values():
+        for name, outlet in self._outlets.items():
+            self._send(name, self._tracebacks[name].rest())
             outlet.tell(now=True)
         thread = threading.Thread(target=self._speaker.close, args=(CLOSE_S,), name="trainwarden-last-words")
         thread.start()
 
     def _about(self, rank: int, role: str, world_size: int = 1) -> Speaker:
         return Speaker(self._settings, replace(self._identity, world_size=world_size), rank=rank, role=role)
+
+    def _send(self, name: str, lines: list[str]) -> None:
+        for line in lines:
+            self._outlets[name].send(line, severity(line), {IOSTREAM: name})
 
     def _line(self, body: str, level: int, about: Mapping[str, Any]) -> None:
         self._speaker.line(body, level, about, self.step)

@@ -119,6 +119,10 @@ def test_an_exception_is_classified_and_the_run_resumes(tmp_path: Path) -> None:
     assert first["exit.cause"] == "exception"
     assert (first["exception.type"], first["exception.message"]) == ("ValueError", "bad luck")
     assert "Traceback (most recent call last):" in first["exception.stacktrace"]
+    bodies = [one.body for one in done.told if one.name == "train.log" and one.role == "trainer"]
+    assert [body.count("ValueError: bad luck") for body in bodies] == [1]
+    lines = [one.body for one in done.told if one.name == "train.log" and one.role == "supervisor"]
+    assert not [line for line in lines if line.startswith(("Traceback", "  File", "ValueError"))]
     assert [one.attempt for one in done.lifecycle("supervisor", "launched")] == [0, 1]
     assert [one.values["lifecycle.state"] for one in done.lifecycle("trainer")] == [
         "started", "failed", "resumed", "finished",
@@ -142,6 +146,9 @@ json.loads("{")
     assert (done.code, exited["exit.cause"]) == (1, "exception")
     assert exited["exception.type"] == "json.decoder.JSONDecodeError"
     assert "ZeroDivisionError" not in exited["exception.stacktrace"]
+    lines = [one.body for one in done.told if one.name == "train.log"]
+    assert lines.count("Traceback (most recent call last):") >= 2
+    assert lines.count("ZeroDivisionError: division by zero") == 1
 
 
 def test_a_killed_rank_gets_its_last_word(tmp_path: Path) -> None:
