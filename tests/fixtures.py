@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -32,12 +33,17 @@ START_TIMEOUT_S = 60.0
 _POLL_S = 0.02
 
 
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 16
+
+
 def free_port() -> int:
-    """A TCP port that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nothing listens on: none that the kernel hands out, nor another test process at work."""
+    numbers = random.SystemRandom()  # the other generator gives every test the same
+    while True:
+        port = numbers.randrange(10_240, 32_768, 16) + _WORKER
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for(condition: Callable[[], T], timeout: float = 30.0, what: str = "the condition") -> T:

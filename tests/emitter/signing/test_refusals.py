@@ -118,6 +118,7 @@ def test_every_byte_counts(session: Captured, ran: list[Command]) -> None:
         (topics.HEADER_SIGNATURE, PAIR.headers(b"other bytes")[topics.HEADER_SIGNATURE], "bad_signature"),
         (topics.HEADER_SIGNATURE, b"", "unsigned"),
     ],
+    ids=["another key", "of other bytes", "empty"],
 )
 def test_altered_header(
     session: Captured, ran: list[Command], header: str, value: bytes, reason: str
