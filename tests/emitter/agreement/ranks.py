@@ -16,19 +16,12 @@ from typing import Any
 import pytest
 
 from emitter.vocabulary.commands import FINAL_STATES, Command, Target
+from tests.emitter.agreement.forked import Forks
 from tests.fixtures import Child, free_port, wait_for
 from tests.keys import Pair
 
 TRAINER = Path(__file__).with_name("trainer.py")
 LIMIT_S = 300.0
-
-STORE = """
-import signal, sys, time
-import torch.distributed as dist
-store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), is_master=True, wait_for_workers=False)
-print("up", flush=True)
-while True: time.sleep(60)
-"""
 
 
 class Ranks:
@@ -149,7 +142,7 @@ class Ranks:
 
 @contextlib.contextmanager
 def started(
-    folder: Path, size: int, *, own_store: bool = False, by: str = "processes", **environment: str
+    forks: Forks, folder: Path, size: int, *, own_store: bool = False, by: str = "forks", **environment: str
 ) -> Iterator[Ranks]:
     """Ranks that call step(). ``own_store``: in a process of its own; ``by`` torchrun: in its agent."""
     ranks = Ranks(folder, size)
@@ -163,12 +156,11 @@ def started(
         **environment,
     }
     if own_store:
-        ranks.store = Child([sys.executable, "-c", STORE, str(port)], folder / "store.log")
+        ranks.store = forks.start(["store", str(port)], folder / "store.log", env)
         ranks.store.wait_until(lambda: "up" in ranks.store.log(), "the store", LIMIT_S)  # type: ignore[union-attr]
         env["STORE_PID"] = str(ranks.store.pid)
     try:
-        for argv, name in _commands(by, size, folder, port):
-            ranks.children.append(Child(argv, folder / f"{name}.log", env))
+        ranks.children += _children(forks, by, size, folder, port, env)
         ranks.wait_steps(3, [rank for rank in range(size) if str(rank) != environment.get("SILENT")])
         yield ranks
     finally:
@@ -178,25 +170,27 @@ def started(
             child.kill()
 
 
-def _commands(by: str, size: int, folder: Path, port: int) -> list[tuple[list[str], str]]:
+def _children(forks: Forks, by: str, size: int, folder: Path, port: int, env: dict[str, str]) -> list[Child]:
+    if by == "forks":
+        asked = [[str(rank), str(size), str(folder), str(port)] for rank in range(size)]
+        return [forks.start(argv, folder / f"rank{argv[0]}.log", env) for argv in asked]
+    return [Child([sys.executable, *_launcher(by, size, folder, port)], folder / f"{by}.log", env)]
+
+
+def _launcher(by: str, size: int, folder: Path, port: int) -> list[str]:
     if by == "torchrun":
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(size)]
-        torchrun += ["--master-port", str(port), "--rdzv-endpoint", f"127.0.0.1:{port}", "--rdzv-id", "agree"]
-        return [([*torchrun, "--rdzv-backend", "c10d", str(TRAINER), str(folder)], "torchrun")]
-    if by == "spawn":
-        code = (
-            "import torch.multiprocessing as mp, sys\n"
-            "from tests.emitter.agreement.trainer import spawned\n"
-            "if __name__ == '__main__':\n"
-            f"    mp.spawn(spawned, args=({size}, {str(folder)!r}, {port}), nprocs={size})\n"
-        )
-        script = folder / "spawner.py"
-        script.write_text(code)
-        return [([sys.executable, str(script)], "spawn")]
-    return [
-        ([sys.executable, str(TRAINER), str(rank), str(size), str(folder), str(port)], f"rank{rank}")
-        for rank in range(size)
-    ]
+        there = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--rdzv-id", "agree"]
+        torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(size), *there]
+        return [*torchrun, "--master-port", str(port), str(TRAINER), str(folder)]
+    code = (
+        "import torch.multiprocessing as mp, sys\n"
+        "from tests.emitter.agreement.trainer import spawned\n"
+        "if __name__ == '__main__':\n"
+        f"    mp.spawn(spawned, args=({size}, {str(folder)!r}, {port}), nprocs={size})\n"
+    )
+    script = folder / "spawner.py"
+    script.write_text(code)
+    return [str(script)]
 
 
 def to_ranks(*ranks: int) -> Target:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.emitter.agreement.forked import Forks
 from tests.emitter.agreement.ranks import LIMIT_S, Ranks, started
 from tests.fixtures import wait_for
 
@@ -37,22 +38,22 @@ def names(case: object) -> str:
 
 
 @pytest.mark.parametrize(("point", "when", "act"), SOME, ids=names)
-def test_some_faults(tmp_path: Path, point: tuple[int, str, str], when: str, act: str) -> None:
+def test_some_faults(forks: Forks, tmp_path: Path, point: tuple[int, str, str], when: str, act: str) -> None:
     """4 of 80 faults; make test-nightly tries all of them."""
-    fault(tmp_path, 2, point, when, act)
+    fault(forks, tmp_path, 2, point, when, act)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize(("point", "when", "act"), ALL, ids=names)
-def test_all_faults(tmp_path: Path, point: tuple[int, str, str], when: str, act: str) -> None:
+def test_all_faults(forks: Forks, tmp_path: Path, point: tuple[int, str, str], when: str, act: str) -> None:
     """10 points of a round, before and after, 4 things that happen there."""
-    fault(tmp_path, 2, point, when, act)
+    fault(forks, tmp_path, 2, point, when, act)
 
 
-def fault(folder: Path, size: int, point: tuple[int, str, str], when: str, act: str) -> None:
+def fault(forks: Forks, folder: Path, size: int, point: tuple[int, str, str], when: str, act: str) -> None:
     rank, operation, key = point
     asked = f"{rank}:{operation}:{key}:{when}:{act}"
-    with started(folder, size, own_store=True, TRAINER_FAULT=asked) as ranks:
+    with started(forks, folder, size, own_store=True, TRAINER_FAULT=asked) as ranks:
         ranks.command()
         wait_for((folder / "fault").exists, LIMIT_S, f"the fault {asked}")
         if act == "stop":

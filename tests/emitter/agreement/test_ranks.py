@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.emitter.agreement.forked import Forks
 from tests.emitter.agreement.ranks import started, to_ranks
 from tests.fixtures import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def several(folder: Path, size: int, commands: int, **how: str) -> None:
+def several(forks: Forks, folder: Path, size: int, commands: int, **how: str) -> None:
     """So many commands, one after the other and in bunches."""
-    with started(folder, size, **how) as ranks:  # type: ignore[arg-type]
+    with started(forks, folder, size, **how) as ranks:  # type: ignore[arg-type]
         for bunch in range(0, commands, 5):
             sent = [ranks.command() for _ in range(min(5, commands - bunch))]
             for command in sent:
@@ -24,38 +25,40 @@ def several(folder: Path, size: int, commands: int, **how: str) -> None:
         assert set(ranks.end()) == {0}, ranks.logs()
         found = ranks.ran()
         assert all(set(counts) == set(range(size)) for counts in found.values())
-        print(f"{size} ranks by {how.get('by', 'processes')}, {commands} commands: {len(found)} run by all")
+        print(f"{size} ranks by {how.get('by', 'forks')}, {commands} commands: {len(found)} run by all")
         assert len(found) == commands
 
 
-@pytest.mark.parametrize(("size", "by", "commands"), [(2, "spawn", 20), (2, "torchrun", 20)])
-def test_every_rank_runs_at_the_same_call(tmp_path: Path, size: int, by: str, commands: int) -> None:
-    """20 commands with the store in rank 0, and in torchrun's agent; make test-nightly sends 200."""
-    several(tmp_path, size, commands, by=by)
+@pytest.mark.parametrize(("size", "by", "commands"), [(2, "forks", 20)])
+def test_every_rank_runs_at_the_same_call(
+    forks: Forks, tmp_path: Path, size: int, by: str, commands: int
+) -> None:
+    """2 ranks, 20 commands; make test-nightly sends 200 to 2, 4 and 8, by torchrun and spawn too."""
+    several(forks, tmp_path, size, commands, by=by)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("by", ["spawn", "torchrun"])
+@pytest.mark.parametrize("by", ["forks", "spawn", "torchrun"])
 @pytest.mark.parametrize("size", [2, 4, 8])
-def test_two_hundred_commands(tmp_path: Path, size: int, by: str) -> None:
+def test_two_hundred_commands(forks: Forks, tmp_path: Path, size: int, by: str) -> None:
     """2, 4 and 8 ranks, 200 commands."""
-    several(tmp_path, size, 200, by=by)
+    several(forks, tmp_path, size, 200, by=by)
 
 
-def test_file_store(tmp_path: Path) -> None:
+def test_file_store(forks: Forks, tmp_path: Path) -> None:
     """A job that met over a file agrees over it."""
-    several(tmp_path, 2, 5, STORE="file")
+    several(forks, tmp_path, 2, 5, STORE="file")
 
 
-def test_collectives_do_not_deadlock(tmp_path: Path) -> None:
+def test_collectives_do_not_deadlock(forks: Forks, tmp_path: Path) -> None:
     """With an all_reduce in every step, a rank that holds early still lets the others come to the step."""
-    several(tmp_path, 2, 5, TOGETHER="1", STEPS="100000")
+    several(forks, tmp_path, 2, 5, TOGETHER="1", STEPS="100000")
 
 
-def test_rank_that_never_steps_is_named(tmp_path: Path) -> None:
+def test_rank_that_never_steps_is_named(forks: Forks, tmp_path: Path) -> None:
     """Logging on rank 0 alone: nothing is run, the reason names the rank, and training goes on."""
-    with started(tmp_path, 2, SILENT="1") as ranks:
+    with started(forks, tmp_path, 2, SILENT="1") as ranks:
         command = ranks.command()
         acks = ranks.wait_acks(command)
 
@@ -67,9 +70,9 @@ def test_rank_that_never_steps_is_named(tmp_path: Path) -> None:
         ranks.wait_steps(ranks=[0])
 
 
-def test_pause_holds_all_and_resume_reaches_them(tmp_path: Path) -> None:
+def test_pause_holds_all_and_resume_reaches_them(forks: Forks, tmp_path: Path) -> None:
     """All ranks stand at one count until resume, which needs no step; commands in between are run there."""
-    with started(tmp_path, 2) as ranks:
+    with started(forks, tmp_path, 2) as ranks:
         paused = ranks.wait_acks(ranks.command("pause"))
         assert {ack["state"] for ack in paused.values()} == {"succeeded"}
         counts = [ranks.count(rank) for rank in range(2)]
@@ -82,9 +85,9 @@ def test_pause_holds_all_and_resume_reaches_them(tmp_path: Path) -> None:
         ranks.wait_steps()
 
 
-def test_failing_handler_of_one_rank_is_its_answer(tmp_path: Path) -> None:
+def test_failing_handler_of_one_rank_is_its_answer(forks: Forks, tmp_path: Path) -> None:
     """Ranks that are not meant run nothing; a handler that raises is `failed`, and no split."""
-    with started(tmp_path, 2) as ranks:
+    with started(forks, tmp_path, 2) as ranks:
         acks = ranks.wait_acks(ranks.command(args={"raise": 1}))
         assert [acks[rank]["state"] for rank in range(2)] == ["succeeded", "failed"]
         assert acks[1]["reason"] == "OSError: disk full"
@@ -94,9 +97,9 @@ def test_failing_handler_of_one_rank_is_its_answer(tmp_path: Path) -> None:
         ranks.wait_steps()
 
 
-def test_stop_of_all_ranks_is_acknowledged_by_all(tmp_path: Path) -> None:
+def test_stop_of_all_ranks_is_acknowledged_by_all(forks: Forks, tmp_path: Path) -> None:
     """Every rank's last word arrives although all of them end."""
-    with started(tmp_path, 2) as ranks:
+    with started(forks, tmp_path, 2) as ranks:
         command = ranks.command("stop")
         assert set(ranks.codes()) == {0}, ranks.logs()
         wait_for(lambda: len(ranks.acks(command)) == 2, what=f"two acknowledgements: {ranks.acks(command)}")
