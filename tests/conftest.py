@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from itertools import count
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Timing never decides a test; in CI hypothesis is deterministic by a profile of its own.
+_base = settings.get_profile("ci" if os.environ.get("CI") else "default")
+settings.register_profile("here", _base, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("here")
 
 _numbers = count()
 

@@ -194,7 +194,7 @@ def test_step_without_a_number_is_counted(captured: Captured) -> None:
     assert [log.attributes["train.step"] for log in captured.named("train.step")] == [0, 1, 17]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.dictionaries(st.text(), st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.complex_numbers(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=4,

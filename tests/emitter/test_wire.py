@@ -58,7 +58,6 @@ def all_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return list(one) == list(other) and all(same(one[name], other[name]) for name in one)
 
 
-@settings(deadline=None)
 @given(
     st.builds(Log, st.integers(0, INT_MAX), TIMES, UTF8, st.dictionaries(UTF8, VALUES, max_size=8),
               st.none() | UTF8, st.sampled_from([0, 5, 9, 13, 17, 21, 24]))
@@ -84,7 +83,6 @@ def test_severity_has_its_text() -> None:
     ]  # fmt: skip
 
 
-@settings(deadline=None)
 @given(
     st.builds(Span, UTF8, st.integers(0, 2**128 - 1), st.integers(0, 2**64 - 1),
               st.none() | st.integers(0, 2**64 - 1), TIMES, TIMES,
@@ -165,7 +163,7 @@ def packed(waiting: list[Any], batch_size: int = 512) -> tuple[list[Payload], Qu
     return found, queue
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(rows())
 def test_fast_way_says_the_same_as_the_general_one(waiting: list[tuple[Any, ...]]) -> None:
     """Steps encoded together are, for any reader of OTLP, the steps encoded one by one."""

@@ -167,7 +167,7 @@ def test_a_rank_that_died_while_it_saved_is_no_excuse_for_ever() -> None:
     assert all(one.time <= 160 + 120 + FLOOR_S + 1 for one in found)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_hang_is_told_in_time(data: Any) -> None:
     """Step times of all sizes, heartbeats at any offset, in training or in the loading of data."""
@@ -195,7 +195,7 @@ def test_any_hang_is_told_in_time(data: Any) -> None:
 ACTS = st.sampled_from(["steps", "evaluate", "save", "pause", "evaluate alone", "save alone", "pause alone"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     acts=st.lists(st.tuples(ACTS, st.floats(1, 1500)), min_size=3, max_size=7),
     world=st.sampled_from([1, 3]),
@@ -220,7 +220,7 @@ def test_any_legal_story_is_silent(acts: list[tuple[str, float]], world: int, st
     assert [(one.at, one.made.rule, one.made.rank) for one in found] == []
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(lags=st.lists(st.floats(0, 4.9), min_size=3, max_size=3), swing=st.floats(0, 4.9))
 def test_lateness_of_ranks_changes_nothing(lags: list[float], swing: float) -> None:
     """A hang after a save by one rank: identical diagnoses, however late each rank's records are read."""

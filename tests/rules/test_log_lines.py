@@ -9,7 +9,7 @@ from typing import Final
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emitter.vocabulary.diagnoses import CATEGORIES
@@ -88,7 +88,6 @@ def test_every_line_in_every_wrapping(wrapping: str) -> None:
     assert _strays(BENIGN, QUIET_WRAPPINGS[wrapping]) == []
 
 
-@settings(deadline=None)
 @given(
     line=st.sampled_from([*ACCIDENTS, *BENIGN]),
     outer=st.sampled_from(["time in brackets", "containerd", "syslog", "kubectl logs --prefix", "ray"]),

@@ -109,7 +109,7 @@ _NOISE = st.floats(0.0, 0.6)
 _LENGTH = st.integers(5, 250)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), _LENGTH, _NOISE, st.floats(0.05, 0.6), st.floats(-3, 3))
 def test_learning_with_any_noise_raises_nothing(
     seed: int, length: int, spread: float, middle: float, shift: float
@@ -124,7 +124,7 @@ def test_learning_with_any_noise_raises_nothing(
     assert _alarms(records) == {}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     st.integers(0, 10**6),
     st.integers(60, 250),

@@ -182,7 +182,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ACTIONS)
 def test_every_line_once(tmp_path_factory: pytest.TempPathFactory, actions: list[tuple[str, str]]) -> None:
     """What is written between reads and rotations comes once and in order."""

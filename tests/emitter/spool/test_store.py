@@ -127,7 +127,7 @@ class Model(RuleBasedStateMachine):
 
 
 TestModel = Model.TestCase
-TestModel.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+TestModel.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 def test_the_oldest_goes_when_there_is_no_more_room(tmp_path: Path) -> None:

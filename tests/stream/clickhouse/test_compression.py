@@ -14,7 +14,7 @@ import clickhouse_connect
 import lz4.frame
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.clickhouse import compression
@@ -84,7 +84,6 @@ def test_unknown_coding(clickhouse_url: str) -> None:
     assert b"Unknown Content-Encoding 'br': expected one of zstd, lz4, gzip, deflate, xz, bz2" in answer.body
 
 
-@settings(deadline=None)
 @given(pieces=st.lists(st.binary(max_size=200), max_size=5), coding=st.sampled_from(list(CODINGS)))
 def test_compressors(pieces: list[bytes], coding: str) -> None:
     """Whatever goes through a compressor in pieces comes out of the peer's decompressor."""

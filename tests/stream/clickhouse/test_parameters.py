@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.stream.clickhouse.talk import code, post
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-_SETTINGS = settings(max_examples=60, deadline=None)
+_SETTINGS = settings(max_examples=60)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.clickhouse import forbidden
@@ -51,7 +51,6 @@ def test_other_statements(text: str, output_format: str | None) -> None:
     assert (found.sql, found.data_format, found.output_format) == (text, None, output_format)
 
 
-@settings(deadline=None)
 @given(inside=st.text())
 def test_strings_hide_their_content(inside: str) -> None:
     """Whatever stands in a quoted string is one token and comes back unquoted."""
@@ -60,7 +59,6 @@ def test_strings_hide_their_content(inside: str) -> None:
     assert [token.value for token in found] == [inside]
 
 
-@settings(deadline=None)
 @given(text=st.text("'\"`\\/*-#$ ;()fileFORMAT{}\u2018\u2019\n", max_size=30))
 def test_the_lexer_ends(text: str) -> None:
     """Any text is read to its end or refused; tokens never overlap."""

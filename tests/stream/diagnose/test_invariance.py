@@ -57,7 +57,7 @@ def _by_rank(made: Sequence[Diagnosis]) -> dict[tuple[str, int | None, str | Non
 
 
 @RULES
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ACTIONS, DELAYS, DELAYS)
 def test_interleaving_within_the_lateness_does_not_matter(
     name: str, actions: list[Action], one: list[int], other: list[int]
@@ -68,7 +68,7 @@ def test_interleaving_within_the_lateness_does_not_matter(
 
 
 @RULES
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(ACTIONS, DELAYS, DELAYS)
 def test_ticks_only_move_the_clock(
     name: str, actions: list[Action], one: list[int], other: list[int]
@@ -79,7 +79,7 @@ def test_ticks_only_move_the_clock(
 
 
 @RULES
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(ACTIONS, DELAYS, st.lists(st.integers(1, 9), min_size=1, max_size=8), st.data())
 def test_batches_and_repeats_do_not_matter(
     name: str, actions: list[Action], delays: list[int], sizes: list[int], data: st.DataObject
@@ -99,7 +99,7 @@ def test_batches_and_repeats_do_not_matter(
 
 
 @RULES
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(ACTIONS, DELAYS, st.data())
 def test_a_snapshot_in_between_does_not_matter(
     name: str, actions: list[Action], delays: list[int], data: st.DataObject
@@ -117,7 +117,7 @@ def test_a_snapshot_in_between_does_not_matter(
     assert [one.encode() for one in made] == [one.encode() for one in _told(SETS[name], messages)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(ACTIONS, DELAYS)
 def test_every_transition_is_legal(actions: list[Action], delays: list[int]) -> None:
     """An id fires once and resolves once, after it fired: when all ranks have ended nothing is open."""

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.diagnose import logmatch
@@ -48,7 +48,6 @@ PIECES = st.sampled_from(
 LINES = st.lists(st.lists(PIECES, max_size=5).map("".join), max_size=40)
 
 
-@settings(deadline=None)
 @given(LINES, st.sampled_from([ANCHORED, WHOLE]))
 def test_many_lines_at_once_are_matched_like_each_alone(lines: list[str], matcher: LogMatcher) -> None:
     """Joining lines finds the same rules and groups, whatever the anchors and whatever is in a line."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emitter.vocabulary import events as words
@@ -107,7 +107,6 @@ def test_what_an_ended_attempt_still_held_is_gone() -> None:
     assert feed.tick(60) == []
 
 
-@settings(deadline=None)
 @given(st.permutations(range(12)), st.lists(st.integers(0, 11), max_size=5))
 def test_any_order_becomes_the_order(order: list[int], again: list[int]) -> None:
     """Whatever the order of arrival, with repeats, the events come out once each and in order."""

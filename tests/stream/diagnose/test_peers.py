@@ -30,7 +30,7 @@ def _everything(peers: Peers) -> list[float]:
     ]  # fmt: skip
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(VALUES, st.data())
 def test_leaving_one_out_is_computing_without_it(values: list[float], data: st.DataObject) -> None:
     """Every statistic of the others is that of a crowd made without one's own value, to the bit."""
@@ -40,7 +40,7 @@ def test_leaving_one_out_is_computing_without_it(values: list[float], data: st.D
     assert repr(_everything(left)) == repr(_everything(right))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=12))
 def test_the_statistics_are_the_usual_ones(values: list[float]) -> None:
     """Against the standard library."""
@@ -52,7 +52,7 @@ def test_the_statistics_are_the_usual_ones(values: list[float]) -> None:
     assert peers.sum() == math.fsum(others)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40), st.floats(-10, 10)), max_size=30))
 def test_the_latest_value_of_each_within_a_minute(puts: Sequence[tuple[int, int, float]]) -> None:
     """What a rank is compared with is the latest of every other, not older than 60 s; also after a save."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream import events as wire
@@ -32,7 +32,6 @@ def _travelled(message: Batch | Tick) -> Batch | Tick:
     return decoded
 
 
-@settings(deadline=None)
 @given(ACTIONS, SIZES, SIZES)
 def test_batch_boundaries_do_not_matter(actions: list[Action], one: list[int], other: list[int]) -> None:
     """The same records in other batches give the same diagnoses, byte for byte."""
@@ -43,7 +42,6 @@ def test_batch_boundaries_do_not_matter(actions: list[Action], one: list[int], o
     )
 
 
-@settings(deadline=None)
 @given(ACTIONS, SIZES)
 def test_replay_is_equal(actions: list[Action], sizes: list[int]) -> None:
     """A second engine on the encoded messages says the same, ids included."""
@@ -54,7 +52,6 @@ def test_replay_is_equal(actions: list[Action], sizes: list[int]) -> None:
     assert encoded(run(OF_EVERY_KIND, messages)) == encoded(run(OF_EVERY_KIND, again))
 
 
-@settings(deadline=None)
 @given(ACTIONS, SIZES, st.data())
 def test_repeated_messages_do_not_matter(
     actions: list[Action], sizes: list[int], data: st.DataObject
@@ -71,7 +68,6 @@ def test_repeated_messages_do_not_matter(
     assert encoded(run(OF_EVERY_KIND, messages)) == encoded(run(OF_EVERY_KIND, repeated))
 
 
-@settings(deadline=None)
 @given(ACTIONS, st.randoms(use_true_random=False))
 def test_interleaving_of_ranks_does_not_matter(actions: list[Action], random: object) -> None:
     """Rules over one rank see the same, however the ranks' records are mixed."""
@@ -84,7 +80,6 @@ def test_interleaving_of_ranks_does_not_matter(actions: list[Action], random: ob
     assert sorted(encoded(straight)) == sorted(encoded(other))
 
 
-@settings(deadline=None)
 @given(ACTIONS, st.randoms(use_true_random=False))
 def test_disorder_within_a_rank_does_not_matter(actions: list[Action], random: object) -> None:
     """Records that arrive in any order, and twice, are judged once and in order of train.seq."""
@@ -95,7 +90,6 @@ def test_disorder_within_a_rank_does_not_matter(actions: list[Action], random: o
     assert encoded(run(PER_RANK, batches(found, [4]))) == encoded(run(PER_RANK, batches(mixed, [4])))
 
 
-@settings(deadline=None)
 @given(ACTIONS)
 def test_every_transition_is_legal(actions: list[Action]) -> None:
     """An id fires once and resolves at most once, after it fired; event ids never repeat."""

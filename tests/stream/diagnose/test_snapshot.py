@@ -13,7 +13,7 @@ from tests.stream.diagnose.stories import LARGE, Feed, resource, rule, rules, ru
 from tests.stream.diagnose.streams import ACTIONS, OF_EVERY_KIND, Action, batch, encoded, stream
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ACTIONS, st.data())
 def test_a_split_anywhere_changes_nothing(actions: list[Action], data: st.DataObject) -> None:
     """Two engines with a snapshot between them say what one says, to the byte, and end in the same state."""
@@ -30,7 +30,7 @@ def test_a_split_anywhere_changes_nothing(actions: list[Action], data: st.DataOb
     assert other.snapshot() == whole.snapshot()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(ACTIONS, st.randoms(use_true_random=False))
 def test_events_held_behind_a_gap_are_part_of_it(actions: list[Action], random: object) -> None:
     """A snapshot between events that came in any order keeps what waits."""

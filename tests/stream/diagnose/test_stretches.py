@@ -69,7 +69,7 @@ def _history(random: Random, size: int) -> list[Event]:
     return found
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 10**9), st.integers(20, 400), st.sampled_from([7, 16, 100, 300]))
 def test_all_packs_say_the_same(seed: int, size: int, cut: int) -> None:
     """Diagnoses and the whole state, over runs with everything that goes wrong in them."""
@@ -136,7 +136,7 @@ def _loadable(texts: list[str]) -> RuleSet:
     return rules(*kept)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 10**9), st.sampled_from([8, 30, 100]))
 def test_any_rule_says_the_same(seed: int, cut: int) -> None:
     """Rules written by chance over values by chance: no screen passes over a match, no window differs."""

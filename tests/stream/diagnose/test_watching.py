@@ -14,7 +14,7 @@ from tests.stream.diagnose.stories import SECOND, Feed, ended, line, resource, r
 from tests.stream.diagnose.streams import ACTIONS, OF_EVERY_KIND, Action, encoded, stream
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ACTIONS)
 def test_watching_changes_nothing(actions: list[Action]) -> None:
     """A watched engine judges every sample in full, an unwatched one takes a short way: they agree."""

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -76,7 +76,6 @@ def test_the_key_is_the_emitter_that_all_resources_share(
     assert _split(_logs(*groups), 10_000).key == key
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 700), max_size=12), min_size=1, max_size=4), st.integers(300, 900))
 def test_splitting_keeps_all_that_fits_in_order(sizes: list[list[int]], limit: int) -> None:
     """Every message is below the limit; nothing is lost, doubled or moved; the rest is counted."""

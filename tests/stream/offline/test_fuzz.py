@@ -38,7 +38,7 @@ GOOD = {
     "gzip": gzip.compress(b'{"step": 1, "loss": 2}\n' * 50),
 }
 _FUZZ: Callable[[Callable[..., None]], Callable[..., None]] = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -180,7 +180,6 @@ names = st.sampled_from([*metrics.ALIASES, *metrics.BY_NAME, "other", "x/y"]).fi
 )
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.dictionaries(names, st.floats(allow_nan=False), max_size=8), min_size=1, max_size=5),
     st.dictionaries(names, names, max_size=3),

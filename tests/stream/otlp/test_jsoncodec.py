@@ -91,7 +91,7 @@ def messages(draw: st.DrawFn, descriptor: Descriptor, depth: int = 0) -> dict[st
 
 
 @pytest.mark.parametrize("kind", DECODERS)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_request_survives_the_way_through_json(kind: Any, data: st.DataObject) -> None:
     """Whatever the specification can write is read back as the same message."""

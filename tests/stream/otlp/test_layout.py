@@ -58,7 +58,7 @@ values = {
 }
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.data())
 def test_both_ways_give_the_same_event(data: st.DataObject) -> None:
     """Whatever was learnt from the records before, the short cut agrees with the general way."""

@@ -295,21 +295,21 @@ def _try(text: str) -> None:
     assert type(made(slots, _Statistics(), _Statistics())) is bool
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(_WORDS, max_size=25).map("".join))
 def test_what_is_thrown_together_is_refused_or_harmless(text: str) -> None:
     """Pieces of Python in any order."""
     _try(text)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.recursive(_NUMBERS, _grow, max_leaves=12))
 def test_what_is_well_formed_is_straight_code_of_bounded_size(text: str) -> None:
     """Nested expressions compile to code without loops, in size proportional to their text."""
     _try(text[: expressions.MAX_LENGTH])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.text(max_size=80))
 def test_any_text_is_refused_or_harmless(text: str) -> None:
     """Whatever characters there are."""

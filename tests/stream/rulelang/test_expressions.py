@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.rulelang import expressions, generate
@@ -304,7 +304,6 @@ def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@settings(deadline=None)
 @given(st.recursive(_LEAVES, _grow, max_leaves=12) | st.text(max_size=60))
 def test_whatever_is_accepted_computes_a_plain_value(text: str) -> None:
     """A generated source is refused, or gives a number, a truth value or a text and never raises."""

@@ -209,7 +209,7 @@ def test_the_full_pack_is_right() -> None:
     load_text(yaml.safe_dump(FULL, sort_keys=False), Path("pack.yaml"))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.sampled_from(list(_places(FULL))), _VALUES)
 def test_any_value_at_any_place_gives_rules_or_errors(path: tuple[Any, ...], value: Any) -> None:
     """No value of YAML anywhere in a pack is a traceback."""
@@ -226,7 +226,7 @@ def test_any_value_at_any_place_gives_rules_or_errors(path: tuple[Any, ...], val
     assert all(error.line >= 1 and error.column >= 1 and error.message for error in found)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=200), max_size=4))
 def test_any_texts_at_any_paths_give_rules_or_errors(texts: dict[str, str]) -> None:
     """Packs that arrive as texts may be called anything."""

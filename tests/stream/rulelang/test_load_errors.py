@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.rulelang import RuleErrors, load_packs, load_text
@@ -303,7 +303,6 @@ _WORDS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(_WORDS, max_size=30).map("\n".join) | st.text(max_size=200))
 def test_any_text_gives_rules_or_errors(text: str) -> None:
     """Whatever the file holds, there is no traceback."""

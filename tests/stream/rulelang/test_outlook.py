@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.rulelang import outlook, windows
@@ -28,7 +28,6 @@ def _window(function: str, last: int) -> windows.Window:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@settings(deadline=None)
 @given(st.lists(VALUES, max_size=30), COMING, st.integers(1, 24), st.floats(0, 1))
 def test_a_statistic_stays_where_its_outlook_says(
     function: str, before: list[float], coming: list[float], last: int, share: float

@@ -32,7 +32,7 @@ def _grow(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.recursive(_LEAVES, _grow, max_leaves=8), st.floats(0, 1), st.floats(), st.integers(0, 9))
 def test_no_value_is_outside_its_range(text: str, share: float, free: float, rank: int) -> None:
     """Whatever the fields hold, within what they can hold."""

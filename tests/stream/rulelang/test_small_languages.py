@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.rulelang import durations, runbooks, series, summary
@@ -77,7 +77,6 @@ def test_a_summary_shows_values_in_their_format() -> None:
     assert template.names == ("loss", "step", "rank", "node", "x", "big", "share")
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="{}:.09gdf!rabc_ ", max_size=60))
 def test_no_summary_reaches_into_values(text: str) -> None:
     """A template is refused, or renders whatever the values are."""

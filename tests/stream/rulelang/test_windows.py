@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.rulelang.model import WindowSpec
@@ -125,7 +125,6 @@ def _assert_motion(window: Window, kept: list[tuple[int, float]], timed: bool) -
     assert window.slope() == _nearest(moment / spread)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(VALUES, GAPS), max_size=60), st.integers(1, 12), st.integers(1, 7))
 def test_the_last_n(pushes: list[tuple[float, int]], last: int, every: int) -> None:
     """A window holds the last N finite values, and every statistic is the textbook's, whenever asked."""
@@ -141,7 +140,6 @@ def test_the_last_n(pushes: list[tuple[float, int]], last: int, every: int) -> N
     _assert_equal(window, kept[-last:], timed=False)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(VALUES, GAPS), max_size=60), st.integers(1, 12), st.integers(1, 7))
 def test_the_last_seconds(pushes: list[tuple[float, int]], seconds: int, every: int) -> None:
     """A window over time holds what is younger than its duration."""
@@ -159,7 +157,6 @@ def test_the_last_seconds(pushes: list[tuple[float, int]], seconds: int, every: 
     _assert_equal(window, kept, timed=True)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(VALUES, GAPS, st.booleans(), st.booleans()), min_size=1, max_size=120),
     st.sampled_from([(1, None), (3, None), (20, None), (None, 4.0), (None, 60.0)]),
@@ -185,7 +182,6 @@ def test_asking_and_saving_change_nothing(
     assert repr(quiet.save()) == repr(busy.save())
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(VALUES, st.sets(st.integers(0, 4)), st.booleans()), max_size=150),
     st.lists(st.integers(1, 40), min_size=5, max_size=5),
