@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
@@ -26,8 +27,8 @@ demo: $(STAMP)  ## the whole loop on this machine, with a real trainer and an in
 up: $(STAMP)  ## the embedded stack in the foreground
 	@$(BIN)/trainwarden up $(ARGS)
 
-test: lint types $(STAMP)  ## lint, types, import contracts, all tests that need PyPI only
-	$(BIN)/python -m pytest -m "not kafka and not collector and not browser and not nightly" $(ARGS)
+test: lint types $(STAMP)  ## lint, types, import contracts, all tests that need PyPI only; JOBS=2 at a time
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not kafka and not collector and not browser and not nightly" $(ARGS)
 
 KAFKA_TESTS := tests/kafka tests/integration/test_demo.py tests/stream/test_worker_loop.py \
 	tests/stream/faustkit/test_outlet.py tests/stream/gateway/test_stock_sdk.py
