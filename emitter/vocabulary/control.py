@@ -13,7 +13,10 @@ REJECT: Final = "reject"
 RESET_BREAKER: Final = "reset_breaker"
 SILENCE: Final = "silence"
 UNSILENCE: Final = "unsilence"
-KINDS: Final = (APPROVE, REJECT, RESET_BREAKER, SILENCE, UNSILENCE)
+MODE: Final = "mode"
+KINDS: Final = (APPROVE, REJECT, RESET_BREAKER, SILENCE, UNSILENCE, MODE)
+MODES: Final = ("act", "approve", "shadow")
+"""From free to strict; of several the strictest holds."""
 
 ABOUT_A_COMMAND: Final = frozenset({APPROVE, REJECT})
 ABOUT_A_SILENCE: Final = frozenset({SILENCE, UNSILENCE})
@@ -34,8 +37,23 @@ class Silence:
 
 
 @dataclass(frozen=True)
+class RunMode:
+    """The mode of the runs whose id or name is like ``run``, until ``ends`` (RFC 3339).
+
+    ``mode`` None takes an earlier word about the same ``run`` back.
+    """
+
+    run: str
+    mode: str | None = None
+    ends: str | None = None
+
+
+@dataclass(frozen=True)
 class Control:
-    """One word of a person. ``time`` is when it was said, RFC 3339; ``command`` the id it is about."""
+    """One word of a person. ``time`` is when it was said, RFC 3339; ``command`` the id it is about.
+
+    A trip of the breaker has the id of the command that was kept back first.
+    """
 
     kind: str
     author: str
@@ -43,6 +61,7 @@ class Control:
     command: str | None = None
     reason: str | None = None
     silence: Silence | None = None
+    run_mode: RunMode | None = None
 
     @property
     def id(self) -> str:
@@ -55,8 +74,9 @@ class Control:
         return data
 
     def encode(self) -> bytes:
-        """The CloudEvent; its subject is the command or the silence, else the kind."""
-        subject = self.command or (self.silence.id if self.silence else self.kind)
+        """The CloudEvent; its subject is the command, the silence or the run, else the kind."""
+        about = self.silence.id if self.silence else self.run_mode.run if self.run_mode else self.kind
+        subject = self.command or about
         return cloudevents.encode(cloudevents.CONTROL, self.id, subject, self.time, self.to_json())
 
 
@@ -72,6 +92,7 @@ def decode_control(payload: bytes) -> Control:
     if fields["kind"] in ABOUT_A_COMMAND:
         _require_text("command", fields["command"])
     fields["silence"] = _silence(fields["kind"], fields["silence"])
+    fields["run_mode"] = _run_mode(fields["kind"], fields["run_mode"])
     return Control(**fields)
 
 
@@ -87,6 +108,23 @@ def _silence(kind: str, value: Any) -> Silence | None:
         # One without an end would be forgotten.
         _require_text("silence.ends", found.ends)
         _require_time("silence.ends", str(found.ends))
+    return found
+
+
+def _run_mode(kind: str, value: Any) -> RunMode | None:
+    if kind != MODE:
+        return None
+    if not isinstance(value, dict):
+        raise _error("run_mode", "an object", value)
+    parts: dict[str, Any] = {name: value.get(name) for name in RunMode.__dataclass_fields__}
+    found = RunMode(**parts)
+    _require_text("run_mode.run", found.run)
+    if found.mode is None:
+        return found
+    if found.mode not in MODES:
+        raise _error("run_mode.mode", f"one of {', '.join(MODES)}", found.mode)
+    _require_text("run_mode.ends", found.ends)
+    _require_time("run_mode.ends", str(found.ends))
     return found
 
 

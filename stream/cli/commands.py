@@ -1,9 +1,10 @@
-"""``trainwarden commands``: watch, send, approve, reject, why, and the reset of the circuit breaker."""
+"""``trainwarden commands``: watch, send, approve, reject, why, the mode of runs, the breaker's reset."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -148,12 +149,52 @@ def reset_breaker(
     key: Key = None,
     wait: Wait = 15.0,
     kafka: Kafka = None,
+    clickhouse: ClickHouse = None,
     as_json: AsJson = False,
 ) -> None:
-    """Close the circuit breaker: remediation acts again; signed with your operator's key."""
+    """Close the circuit breaker: remediation acts again; signed with your operator's key.
+
+    It is for the trip that is on record now: one that comes after it stays.
+    """
+    from stream.keys import OPERATOR
     from stream.ledger import words as said
 
-    word = said.reset_breaker(said.author(), reason)
+    signer(OPERATOR, key)  # that there is none is said before the ledger is read
+    places = Places(context, kafka, clickhouse)
+    trip = said.tripped(places.breaker())
+    if trip is None:
+        fail("the circuit breaker is not open", FOUND)
+    words.say(places.broker, said.reset_breaker(said.author(), trip, reason), key, wait, as_json)
+
+
+@app.command()
+def mode(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="Id or name of the run; a pattern such as 'exp-*' for several.")],
+    chosen: Annotated[
+        str, typer.Argument(metavar="MODE", help="act, approve or shadow; default takes the word back.")
+    ],
+    lasts: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help="How long; for good: in the policy file.")
+    ] = "1d",
+    reason: Reason = None,
+    key: Key = None,
+    wait: Wait = 15.0,
+    kafka: Kafka = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let runs act no more freely than this, for a while; signed with your operator's key.
+
+    The strictest holds of this, the policy, the rule and what the run asks for.
+    """
+    from emitter.vocabulary.control import MODES
+    from stream.ledger import words as said
+
+    if chosen not in (*MODES, "default"):
+        fail(f'expected {", ".join(MODES)} or default, got "{chosen}"', USAGE)
+    ends_ns = time.time_ns() + int(command_lines.seconds("--for", lasts) * 1e9)
+    wanted = None if chosen == "default" else chosen
+    word = said.run_mode(said.author(), run, wanted, ends_ns, reason)
     words.say(Places(context, kafka, None).broker, word, key, wait, as_json)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from emitter.vocabulary import stack as discovery
+from emitter.vocabulary.topics import REMEDIATION_INTENTS
 from stream.cli.options import USAGE, fail
 
 if TYPE_CHECKING:
@@ -77,6 +78,18 @@ class Places:
         with self.asking() as run:
             ledger.fill(book, run, *queries)
         return book
+
+    def breaker(self) -> Book:
+        """What is known of the circuit breaker."""
+        from stream.history import ledger
+        from stream.ledger import topics, words
+
+        if self.clickhouse:
+            book = self.rows(ledger.breaker())
+            if words.tripped(book) is not None:
+                return book
+        # The history may be a little behind.
+        return asyncio.run(topics.read_all(self.broker, (REMEDIATION_INTENTS,)))
 
     def run(self, wanted: str) -> Known:
         """The run of this id or name. Raises NoRunError."""

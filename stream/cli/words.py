@@ -64,6 +64,7 @@ def _sentence(word: Control, answer: dict[str, str | None]) -> str:
         "approved": f"approved: {about}goes out to {answer.get('run_name') or answer.get('run')}",
         "rejected": f"rejected: {about}will not go out",
         "breaker_reset": "the circuit breaker is closed again",
+        "mode_set": str(reason),
         "silence_began": f"silence {word.silence.id if word.silence else ''} until"
         f" {word.silence.ends if word.silence else ''}",
         "silence_ended": f"silence {word.silence.id if word.silence else ''} ended",

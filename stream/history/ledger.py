@@ -159,6 +159,11 @@ def incidents(state: str | None = None, run: str | None = None, limit: int = 100
     return select(books.INCIDENT, " AND ".join(clauses), parameters, limit)
 
 
+def breaker() -> Query:
+    """When the circuit breaker was tripped and reset."""
+    return select(books.DECISION, "decision IN ('breaker_tripped', 'breaker_reset')", limit=20)
+
+
 def silences() -> Query:
     """Words of people by which something was kept quiet, and by which that ended."""
     return select(books.DECISION, "decision IN ('silence_began', 'silence_ended')")

@@ -9,7 +9,7 @@ import time
 from typing import Final
 
 from emitter.vocabulary import cloudevents, control, topics
-from emitter.vocabulary.control import Control, Silence
+from emitter.vocabulary.control import Control, RunMode, Silence
 from stream.keys import Signer
 from stream.ledger import topics as feeds
 from stream.ledger.book import Book, Record, command_id
@@ -65,9 +65,24 @@ def reject(command: str, who: str, reason: str | None = None) -> Control:
     return _said(control.REJECT, who, command=command, reason=reason)
 
 
-def reset_breaker(who: str, reason: str | None = None) -> Control:
-    """Let remediation act again."""
-    return _said(control.RESET_BREAKER, who, reason=reason)
+def reset_breaker(who: str, trip: str, reason: str | None = None) -> Control:
+    """Let remediation act again; ``trip`` is the command by which the breaker was tripped."""
+    return _said(control.RESET_BREAKER, who, command=trip, reason=reason)
+
+
+def tripped(book: Book) -> str | None:
+    """The command by which the breaker was tripped that is open now; None where none is, as far as known."""
+    about = [d for d in book.decisions.values() if d["decision"] in ("breaker_tripped", "breaker_reset")]
+    newest = max(about, key=lambda decision: str(decision["time"]), default=None)
+    if newest is None or newest["decision"] != "breaker_tripped":
+        return None
+    return str(newest["detail"]["command"])
+
+
+def run_mode(who: str, run: str, mode: str | None, ends_ns: int, reason: str | None = None) -> Control:
+    """The runs like this act no more freely than this mode, until then; without a mode: as before."""
+    ends = cloudevents.rfc3339(ends_ns) if mode is not None else None
+    return _said(control.MODE, who, reason=reason, run_mode=RunMode(run, mode, ends))
 
 
 def silence(

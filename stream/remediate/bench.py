@@ -46,6 +46,7 @@ class Bench:
         if keep_breaker and old is not None:
             self.arbiter.state.tripped = old.state.tripped
             self.arbiter.state.silences = old.state.silences
+            self.arbiter.state.modes = old.state.modes
         for record in before:
             try:
                 report = reports.decode(record.value)

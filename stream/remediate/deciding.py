@@ -115,7 +115,12 @@ def _trip(turn: Turn, run: Run, incident: Incident, step: Step, time_ns: int, re
             rule_version=step.diagnosis.rule_version,
             diagnosis=step.diagnosis.id,
             action=step.name,
-            detail={"runs": sorted(turn.state.acted), "run": run.id, "incident": incident.id},
+            detail={
+                "runs": sorted(turn.state.acted),
+                "run": run.id,
+                "incident": incident.id,
+                "command": step.command_id,
+            },
         )
     )
 

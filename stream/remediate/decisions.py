@@ -43,6 +43,8 @@ BREAKER_TRIPPED: Final = "breaker_tripped"
 BREAKER_RESET: Final = "breaker_reset"
 SILENCE_BEGAN: Final = "silence_began"
 SILENCE_ENDED: Final = "silence_ended"
+MODE_SET: Final = "mode_set"
+"""Of runs, by a person's word."""
 REFUSED: Final = "refused"
 """A word on remediation.control that is not believed, or comes too late."""
 POLICY: Final = "policy"
@@ -51,7 +53,7 @@ POLICY: Final = "policy"
 DECISIONS: Final = (
     OPENED, CLOSED, IGNORED, SENT, RESENT, HELD, APPROVED, REJECTED, SHADOW, COOLDOWN, BUDGET, SILENCED,
     SUPPRESSED, NOTIFIED, SUCCEEDED, FAILED, EXPIRED, WITHDRAWN, ESCALATED, BREAKER_TRIPPED, BREAKER_RESET,
-    SILENCE_BEGAN, SILENCE_ENDED, REFUSED, POLICY,
+    SILENCE_BEGAN, SILENCE_ENDED, MODE_SET, REFUSED, POLICY,
 )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def judge(state: State, run: Run, step: Step, time_ns: int) -> Verdict:
     if time_ns < run.cooldowns.get(step.name, 0):
         reason = f"{step.name} was decided less than {step.plan.cooldown_s:g} s ago"
         return Verdict(decisions.COOLDOWN, StepState.DONE, reason)
-    mode = state.settings.mode_of(run.id, run.name, step.plan.mode, run.mode)
+    mode = state.mode_of(run, step.plan.mode, time_ns)
     if mode == SHADOW:
         return Verdict(decisions.SHADOW, StepState.DONE, "mode is shadow")
     if step.name == NOTIFY:

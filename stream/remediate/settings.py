@@ -8,13 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from emitter.vocabulary import cloudevents
+from emitter.vocabulary import cloudevents, control
 
-ACT: Final = "act"
-APPROVE: Final = "approve"
-SHADOW: Final = "shadow"
-MODES: Final = (ACT, APPROVE, SHADOW)
-"""From free to strict; of several the strictest holds."""
+MODES: Final = control.MODES
+ACT, APPROVE, SHADOW = MODES
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -46,16 +43,22 @@ class Silence(msgspec.Struct, frozen=True):
         """Whether it holds for this rule in this run (patterns as of a shell) at that time."""
         if time_ns >= self.ends_ns:
             return False
-        if self.run is not None and not any(_like(one, self.run) for one in (run, name)):
+        if self.run is not None and not any(like(one, self.run) for one in (run, name)):
             return False
-        return self.rule is None or _like(rule, self.rule)
+        return self.rule is None or like(rule, self.rule)
 
 
 class RunMode(msgspec.Struct, frozen=True):
-    """The mode of the runs whose id or name is like this pattern."""
+    """The mode of the runs whose id or name is like this pattern; ``ends_ns`` None: for good."""
 
     run: str
     mode: str
+    ends_ns: int | None = None
+
+    def covers(self, run: str, name: str | None, time_ns: int) -> bool:
+        """Whether it holds for this run at that time."""
+        ended = self.ends_ns is not None and time_ns >= self.ends_ns
+        return not ended and (like(run, self.run) or like(name, self.run))
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -90,7 +93,7 @@ class Settings(msgspec.Struct, frozen=True):
     def mode_of(self, run: str, name: str | None, *others: str | None) -> str:
         """The strictest of the global mode, the one set for this run, and the others (None: not set)."""
         known = [self.mode, *(one for one in others if one in MODES)]
-        known += [one.mode for one in self.runs if _like(run, one.run) or _like(name, one.run)]
+        known += [one.mode for one in self.runs if like(run, one.run) or like(name, one.run)]
         return max(known, key=MODES.index)
 
     def signing(self, can_sign: bool) -> Settings:
@@ -109,5 +112,6 @@ class Settings(msgspec.Struct, frozen=True):
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _like(text: str | None, pattern: str) -> bool:
+def like(text: str | None, pattern: str) -> bool:
+    """Whether the text fits a pattern as of a shell."""
     return text is not None and fnmatchcase(text, pattern)

@@ -13,7 +13,7 @@ from stream.records import Incoming
 from stream.remediate.incidents import Incident
 from stream.remediate.reports import Source
 from stream.remediate.runs import Run
-from stream.remediate.settings import Settings, Silence
+from stream.remediate.settings import MODES, RunMode, Settings, Silence
 from stream.remediate.steps import Step, StepState
 
 FORGET_ENDED_S: Final = 3600.0
@@ -34,6 +34,7 @@ class Tripped:
 class State:
     """``acted``: when a run was last acted on, by run. ``words``: what people said that was taken in.
 
+    ``modes``: those that people set for runs, by the pattern of the run.
     ``hosts``: which runs are where. ``offsets``: how far the facts of a run were read, by their sources.
     """
 
@@ -43,6 +44,7 @@ class State:
     acted: dict[str, int] = field(default_factory=dict)
     tripped: Tripped | None = None
     silences: dict[str, Silence] = field(default_factory=dict)
+    modes: dict[str, RunMode] = field(default_factory=dict)
     words: OrderedDict[str, None] = field(default_factory=OrderedDict)
     hosts: dict[str, dict[str, Placed]] = field(default_factory=dict)
     offsets: dict[tuple[str, str, int], int] = field(default_factory=dict)
@@ -94,6 +96,13 @@ class State:
         """The silence that covers this rule in this run now."""
         known = (*self.settings.silences, *self.silences.values())
         return next((one for one in known if one.covers(run.id, run.name, rule, time_ns)), None)
+
+    def mode_of(self, run: Run, of_rule: str | None, time_ns: int) -> str:
+        """The strictest mode that anything sets: the policy, the rule, the run itself, people's words."""
+        said = [one.mode for one in self.modes.values() if one.covers(run.id, run.name, time_ns)]
+        return self.settings.mode_of(
+            run.id, run.name, of_rule, run.mode, max(said, key=MODES.index, default=None)
+        )
 
     def heard(self, word: str) -> bool:
         """Whether this word was taken in before; remembers it."""

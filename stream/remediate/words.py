@@ -1,9 +1,9 @@
-"""What people say on ``remediation.control``: approvals, rejections, silences, and the breaker's reset."""
+"""What people say on ``remediation.control``: approvals, silences, modes of runs, and the breaker's reset."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from emitter.vocabulary import cloudevents, commands, control
 from emitter.vocabulary.control import Control
@@ -14,9 +14,13 @@ from stream.remediate.decisions import Decision, of_step
 from stream.remediate.incidents import Incident
 from stream.remediate.reports import Word
 from stream.remediate.runs import Run
-from stream.remediate.settings import Silence
+from stream.remediate.settings import RunMode, Silence, like
 from stream.remediate.steps import Step, StepState
 from stream.remediate.turn import Turn
+
+_TOO_LONG: Final = (
+    "a word is remembered for {:g} days at most (`lookback`); set it in the policy file instead"
+)
 
 
 def take(turn: Turn, word: Word) -> Run | None:
@@ -31,6 +35,8 @@ def take(turn: Turn, word: Word) -> Run | None:
         return _reset(turn, said, word)
     if said.kind in control.ABOUT_A_SILENCE:
         return _silence(turn, said, word)
+    if said.kind == control.MODE:
+        return _mode(turn, said, word)
     return _about_a_command(turn, said, word)
 
 
@@ -96,6 +102,12 @@ def _reset(turn: Turn, said: Control, word: Word) -> Run | None:
     tripped = turn.state.tripped
     if tripped is None:
         return _refuse(turn, said, word, "the circuit breaker is not open")
+    if said.command != tripped.command:
+        # Said about an earlier trip, and read only now: nobody has looked at this one yet.
+        reason = (
+            f"it names the trip by command {said.command}, the breaker was tripped by {tripped.command} since"
+        )
+        return _refuse(turn, said, word, reason)
     turn.state.tripped = None
     turn.state.acted.clear()
     reason = said.reason or f"it was open since {cloudevents.rfc3339(tripped.time_ns)}"
@@ -116,11 +128,40 @@ def _silence(turn: Turn, said: Control, word: Word) -> Run | None:
     ends_ns = cloudevents.parse_rfc3339(str(about.ends))
     if ends_ns <= turn.written_ns:
         return _refuse(turn, said, word, f"silence {about.id} has ended already")
+    if _too_long(turn, ends_ns):
+        return _refuse(turn, said, word, _TOO_LONG.format(turn.state.settings.lookback_s / 86_400))
     turn.state.silences[about.id] = Silence(
         about.id, ends_ns, said.author, about.run, about.rule, about.comment
     )
     turn.decide(_said(decisions.SILENCE_BEGAN, turn, said, word, about.comment))
     return None
+
+
+def _mode(turn: Turn, said: Control, word: Word) -> Run | None:
+    about = said.run_mode
+    assert about is not None
+    runs = [run for run in turn.state.runs.values() if like(run.id, about.run) or like(run.name, about.run)]
+    if about.mode is None:
+        if turn.state.modes.pop(about.run, None) is None:
+            return _refuse(turn, said, word, f"no mode of {about.run} was set by a person's word")
+        said_of = "what the policy, the rule and the run say holds again"
+    else:
+        ends_ns = cloudevents.parse_rfc3339(str(about.ends))
+        if ends_ns <= turn.written_ns:
+            return _refuse(turn, said, word, "it has ended already")
+        if _too_long(turn, ends_ns):
+            return _refuse(turn, said, word, _TOO_LONG.format(turn.state.settings.lookback_s / 86_400))
+        turn.state.modes[about.run] = RunMode(about.run, about.mode, ends_ns)
+        said_of = f"at least {about.mode} until {about.ends}"
+    known = f"{len(runs)} known run{'' if len(runs) == 1 else 's'}"
+    more = {"run": runs[0].id, "run_name": runs[0].name} if len(runs) == 1 else {}
+    turn.decide(_said(decisions.MODE_SET, turn, said, word, f"{about.run}: {said_of} ({known})", **more))
+    return None
+
+
+def _too_long(turn: Turn, ends_ns: int) -> bool:
+    """Whether it would be forgotten before its end, by a worker that reads back no further."""
+    return ends_ns - turn.written_ns > turn.state.settings.lookback_s * 1e9
 
 
 def _refuse(

@@ -98,9 +98,12 @@ def _ack() -> Form:
 
 def _control() -> Form:
     silence = of_dataclass(control.Silence, ends=or_null(TIME))
+    modes: Form = {"anyOf": [{"enum": list(control.MODES)}, {"type": "null"}]}
+    run_mode = of_dataclass(control.RunMode, mode=modes, ends=or_null(TIME))
     return of_dataclass(
-        control.Control, time=TIME, kind={"enum": list(control.KINDS)}, silence=or_null(silence)
-    )
+        control.Control, time=TIME, kind={"enum": list(control.KINDS)}, silence=or_null(silence),
+        run_mode=or_null(run_mode),
+    )  # fmt: skip
 
 
 def _intent() -> Form:

@@ -10,7 +10,7 @@ from typing import Any
 from emitter.vocabulary import cloudevents, diagnoses
 from emitter.vocabulary import events as vocabulary
 from emitter.vocabulary.commands import Ack, Command
-from emitter.vocabulary.control import Control, Silence
+from emitter.vocabulary.control import Control, RunMode, Silence
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.events import Event
 from stream.records import Outgoing
@@ -206,6 +206,9 @@ class Scene:
     ) -> list[Decision]:
         """An operator says something, now."""
         time = content.pop("time", cloudevents.rfc3339(self.wall_ns))
+        if kind == "reset_breaker" and content.get("command") is None:
+            tripped = self.arbiter.state.tripped
+            content["command"] = tripped.command if tripped is not None else "none"
         said = Control(kind, content.pop("author", "ann"), time, **content)
         return self._report(word=Word(said.id, said.to_json(), key, refused))
 
@@ -213,6 +216,11 @@ class Scene:
         """An operator begins a silence."""
         ends = cloudevents.rfc3339(START_NS + int(ends_s * 1e9))
         return self.say("silence", silence=Silence("s1", ends=ends, **about))
+
+    def mode(self, run: str, mode: str | None, ends_s: float = 0.0, **more: Any) -> list[Decision]:
+        """An operator sets the mode of runs, or takes that back."""
+        ends = cloudevents.rfc3339(START_NS + int(ends_s * 1e9)) if mode is not None else None
+        return self.say("mode", run_mode=RunMode(run, mode, ends), **more)
 
     def run(self, run: str = RUN) -> Run:
         """The run as the arbiter knows it."""

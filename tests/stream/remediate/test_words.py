@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from emitter.vocabulary import cloudevents, commands
-from tests.stream.remediate.scenes import START_NS, Scene
+from stream.remediate.settings import Breaker
+from tests.stream.remediate.scenes import RUN, START_NS, Scene
 
 
 def held() -> Scene:
@@ -114,8 +115,6 @@ def test_an_approval_that_the_attempt_overtook_is_refused() -> None:
 
 def test_an_open_breaker_refuses_approvals_too() -> None:
     """First the breaker, then the command."""
-    from stream.remediate.settings import Breaker
-
     scene = Scene("approve", breaker=Breaker(1, 300.0))
     scene.fire("hung", at_s=1)
     scene.fire("hung", at_s=1, run="run-2", id="x")
@@ -124,6 +123,68 @@ def test_an_open_breaker_refuses_approvals_too() -> None:
     scene.say("reset_breaker")
     scene.say("approve", command=waiting(scene), author="bob")
     assert scene.made[-1].decision == "sent"
+
+
+def test_a_reset_that_was_said_before_the_trip_leaves_the_breaker_open() -> None:
+    """It names the trip that its author saw; when it is read does not matter, nor do clocks."""
+    scene = Scene("approve", breaker=Breaker(1, 300.0))
+    scene.fire("hung", at_s=1)
+    scene.fire("hung", at_s=1, run="run-2", id="x")
+    first = scene.arbiter.state.tripped
+    assert first is not None
+    scene.say("reset_breaker")
+    said = cloudevents.rfc3339(scene.wall_ns)
+    scene.fire("hung", at_s=2, run="run-3", id="y")
+    scene.fire("hung", at_s=2, run="run-4", id="z")
+    second = scene.arbiter.state.tripped
+    assert second is not None
+    assert second.command != first.command
+    scene.say("reset_breaker", command=first.command, author="bob", time=said)
+    assert (scene.made[-1].decision, scene.arbiter.state.tripped) == ("refused", second)
+    assert f"by {second.command} since" in str(scene.made[-1].reason)
+    scene.say("reset_breaker", command="", author="cy")
+    assert scene.arbiter.state.tripped == second
+    scene.say("reset_breaker", command=second.command)
+    assert scene.arbiter.state.tripped is None
+
+
+def test_a_person_makes_a_run_stricter_for_a_while() -> None:
+    """By id, name or pattern, with an end and an author; never freer than the policy; taken back."""
+    scene = Scene("act")
+    scene.lifecycle("started", rank=0, run_name="exp-7")
+    scene.mode("exp-*", "shadow", ends_s=100)
+    set_to = scene.made[-1]
+    assert (set_to.decision, set_to.author, set_to.key, set_to.run) == ("mode_set", "ann", "k1", RUN)
+    assert set_to.reason == "exp-*: at least shadow until 2026-01-01T00:01:40.000000Z (1 known run)"
+    scene.fire(at_s=1)
+    assert scene.story()[-2:] == ["shadow save", "shadow rollback"]
+    assert scene.sent == []
+    scene.fire("best", at_s=2, run="other", id="o")
+    assert scene.story()[-1] == "sent save"
+    scene.tick(101)
+    scene.fire("hung", at_s=101, id="late")
+    assert scene.story()[-1] == "sent restart"
+    scene.mode("exp-*", "act", ends_s=900)
+    assert scene.arbiter.state.mode_of(scene.run(), "approve", scene.wall_ns) == "approve"
+    scene.mode("exp-*", None)
+    assert str(scene.made[-1].reason).startswith("exp-*: what the policy, the rule")
+    scene.mode("exp-*", None, author="bob")
+    assert scene.made[-1].reason == "no mode of exp-* was set by a person's word"
+
+
+def test_what_would_be_forgotten_before_its_end_is_refused() -> None:
+    """A worker that takes over reads a week back: words with a later end belong into the policy file."""
+    scene = Scene()
+    scene.mode("r", "shadow", ends_s=8 * 86_400)
+    assert scene.made[-1].reason == (
+        "a word is remembered for 7 days at most (`lookback`); set it in the policy file instead"
+    )
+    scene.silence(8 * 86_400, run="r")
+    assert scene.made[-1].decision == "refused"
+    assert not scene.arbiter.state.modes
+    assert not scene.arbiter.state.silences
+    scene.mode("r", "shadow", ends_s=-1)
+    assert scene.made[-1].reason == "it has ended already"
 
 
 def test_words_about_unknown_commands_are_refused() -> None:

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
 from emitter.vocabulary import cloudevents, commands, control, diagnoses, topics
 from emitter.vocabulary.commands import Ack, Command
-from emitter.vocabulary.control import Control, Silence
+from emitter.vocabulary.control import Control, RunMode, Silence
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.remediate.decisions import Decision, record
 from stream.schemas.__main__ import DOCS, files
@@ -73,6 +73,8 @@ def messages() -> Iterator[bytes]:
     for kind in control.KINDS:
         yield Control(kind, "ann", NOW, "c", "why", Silence("s", ends=NOW)).encode()
     yield Control("reset_breaker", "ann", NOW).encode()
+    for mode in (*control.MODES, None):
+        yield Control("mode", "ann", NOW, run_mode=RunMode("exp-*", mode, NOW)).encode()
     for command in (COMMAND, None):
         decision = Decision("i", "sent", "run", 0, time.time_ns(), command=command)
         yield cloudevents.encode(cloudevents.INTENT, "i", "run", NOW, decision.to_json())
