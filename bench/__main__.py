@@ -30,6 +30,7 @@ NAMES = (
     "kafka_export",
     "torch_probes",
     "host_probes",
+    "latency",
 )
 
 
@@ -40,6 +41,11 @@ def _table(rows: list[Row]) -> Table:
         ours, peer = (f"{value:,.4g} {row.unit}" for value in (row.ours, row.peer))
         table.add_row(row.what, ours, f"{peer} ({row.peer_name})", f"{row.ratio:.3g}", row.target)
     return table
+
+
+def print_table(rows: list[Row]) -> None:
+    """The rows as a table on the terminal."""
+    Console().print(_table(rows))
 
 
 def main() -> None:
@@ -53,7 +59,7 @@ def main() -> None:
     for name in options.names or NAMES:
         with console.status(f"measuring {name} ..."):
             rows += importlib.import_module(f"bench.{name}").measure()
-    console.print(_table(rows))
+    print_table(rows)
     if options.json:
         options.json.write_text(json.dumps([{**asdict(row), "ratio": row.ratio} for row in rows], indent=1))
 

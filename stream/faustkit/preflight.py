@@ -21,16 +21,20 @@ class PreflightError(RuntimeError):
 
 @dataclass(frozen=True)
 class BrokerTraits:
-    """Habits that suit a broker. The defaults are for Apache Kafka, whose fetches wake on new data."""
+    """Habits that suit a broker. The defaults are for Apache Kafka, whose fetches wake on new data.
+
+    ``wakes``: whether they do; where not, fetches wait less than ``fetch_wait_ms`` after records came.
+    """
 
     session_timeout_s: float = 30.0
     fetch_wait_ms: int = 500
+    wakes: bool = True
     says_goodbye: bool = True
 
 
 # Tansu's first JoinGroup waits half the session timeout, its fetches sleep through new data, and a leader
 # that leaves during a rebalance stays its leader for ever.
-TANSU: Final = BrokerTraits(session_timeout_s=6.0, fetch_wait_ms=20, says_goodbye=False)
+TANSU: Final = BrokerTraits(session_timeout_s=6.0, fetch_wait_ms=20, wakes=False, says_goodbye=False)
 
 
 @dataclass(frozen=True)

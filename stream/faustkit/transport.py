@@ -1,15 +1,18 @@
 """Faust's Kafka transport with the habits that suit the broker, and without losing skipped records.
 
 Overrides private names of Faust 0.15 (``AIOKafkaConsumerThread._create_worker_consumer``, which has
-1500 ms as a literal, and ``Consumer._new_consumer_thread``); the thread checks at start that its
-setting reached the fetcher. Imports Faust: only for worker processes.
+1500 ms as a literal, and ``Consumer._new_consumer_thread``) and of aiokafka's fetcher; the thread checks at
+start that its setting reached the fetcher. Imports Faust: only for worker processes.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
+
+from stream.faustkit.pace import Pace
 
 
 class TransportError(RuntimeError):
@@ -27,6 +30,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
     async def on_start(self) -> None:
         await super().on_start()
         check_fetch_wait(self._consumer, self.transport.fetch_wait_ms)
+        if not self.transport.wakes:
+            hurry(self._consumer, Pace(self.transport.fetch_wait_ms, time.monotonic))
         if not self.transport.says_goodbye:
             never_leave(self._consumer)
 
@@ -50,6 +55,7 @@ class Transport(driver.Transport):  # type: ignore[misc]  # as above
 
     Consumer = Consumer
     fetch_wait_ms: int = 500
+    wakes: bool = True
     says_goodbye: bool = True
 
 
@@ -70,6 +76,26 @@ def never_leave(consumer: Any) -> None:
         coordinator.reset_generation()
 
     coordinator._maybe_leave_group = stay
+
+
+def hurry(consumer: Any, pace: Pace) -> None:
+    """Let this aiokafka consumer's fetches wait as the pace says. Raises TransportError."""
+    fetcher: Any = getattr(consumer, "_fetcher", None)
+    fetch: Any = getattr(fetcher, "_proc_fetch_request", None)
+    if fetch is None:
+        raise TransportError(
+            "fetch wait: expected _proc_fetch_request at the consumer's fetcher, found none; this version of "
+            "aiokafka keeps it elsewhere: install the one of constraints.txt"
+        )
+
+    async def paced(*request: Any) -> bool:
+        found = bool(await fetch(*request))
+        if found:
+            pace.came()
+        fetcher._fetch_max_wait_ms = pace.wait_ms
+        return found
+
+    fetcher._proc_fetch_request = paced
 
 
 def check_fetch_wait(consumer: Any, expected_ms: int) -> None:

@@ -1,0 +1,62 @@
+"""How long fetches wait at a broker that sleeps through new data."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from stream.faustkit.pace import SHORTEST_MS, Pace
+
+
+class _Clock:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_an_idle_worker_waits_as_long_as_it_may() -> None:
+    """Where no record ever came, fetches wait the longest."""
+    assert Pace(20, _Clock()).wait_ms == 20
+
+
+def test_waits_are_short_after_records_and_grow() -> None:
+    """After records came, waits begin at the shortest, never shrink, and end at the longest."""
+    clock = _Clock()
+    pace = Pace(20, clock)
+    pace.came()
+    waits = []
+    for _ in range(50):
+        waits.append(pace.wait_ms)
+        clock.now_s += pace.wait_ms / 1000
+    assert waits[0] == SHORTEST_MS
+    assert waits == sorted(waits)
+    assert waits[-1] == 20
+
+
+def test_the_fetcher_follows_the_pace() -> None:
+    """A fetch that brought records makes the next one short; another version of aiokafka is refused."""
+    # Faust reads sys.argv when it is imported, so this runs in a process of its own.
+    code = (
+        "import asyncio\n"
+        "from types import SimpleNamespace as S\n"
+        "from stream.faustkit.pace import Pace\n"
+        "from stream.faustkit.transport import TransportError, hurry\n"
+        "found = [True, False]\n"
+        "async def fetch(*request): return found.pop(0)\n"
+        "now = [0.0]\n"
+        "fetcher = S(_proc_fetch_request=fetch, _fetch_max_wait_ms=20)\n"
+        "hurry(S(_fetcher=fetcher), Pace(20, lambda: now[0]))\n"
+        "assert asyncio.run(fetcher._proc_fetch_request(1, 2, 3)) is True\n"
+        "assert fetcher._fetch_max_wait_ms == 2\n"
+        "now[0] = 60.0\n"
+        "assert asyncio.run(fetcher._proc_fetch_request(1, 2, 3)) is False\n"
+        "assert fetcher._fetch_max_wait_ms == 20\n"
+        "try: hurry(S(_fetcher=S()), Pace(20, lambda: 0.0))\n"
+        "except TransportError as error: assert 'expected _proc_fetch_request' in str(error)\n"
+        "else: raise AssertionError('expected a TransportError')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
