@@ -3,11 +3,13 @@
     python examples/train_gpt.py                             trains; uses a local stack if one is running
     python examples/train_gpt.py --fault lr-spike@200        goes wrong at step 200
     trainwarden run -- python examples/train_gpt.py --fault hang@200       hangs, and is started again
+    torchrun --nproc-per-node 4 examples/train_gpt.py --fault straggler@60 one rank of four gets slow
 
 The text is Python's own language reference, which comes with every Python. The lines that call
 ``emitter`` are all the instrumentation there is. On ``rollback`` the trainer goes back to the checkpoint
 it is told, in this same process, and goes on with a lower learning rate; started again by
-``trainwarden run``, it goes on from the checkpoint that ``emitter.resume_path()`` names.
+``trainwarden run``, it goes on from the checkpoint that ``emitter.resume_path()`` names. Below torchrun all
+ranks train one model, and the first of them saves.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its name in every torch program
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 import emitter
 
@@ -38,6 +40,9 @@ WIDTH, LAYERS, HEADS = 64, 2, 4
 LEARNING_RATE, WARMUP = 6e-3, 30
 CHECKPOINT_EVERY = 25
 KEEP_CHECKPOINTS = 8
+RANK, RANKS = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+HOLD_PAUSE_S = 0.05
+SLOW_RANK, SLOW_S = 2, 0.25  # who is the straggler, and what each of its forward passes costs more
 
 
 # -- the model ---------------------------------------------------------------------------------------
@@ -127,8 +132,15 @@ class Fault:
 
     LENGTHS: ClassVar = {
         "none": 0, "lr-spike": 10, "lr-ramp": 20, "bad-batch": 1, "nan": 1, "hang": 1, "crash": 1,
-        "oom": 1, "disk-full": 1, "kill-rank": 1,
+        "oom": 1, "disk-full": 1, "kill-rank": 1, "straggler": 80,
     }  # fmt: skip
+
+    SPOILING: ClassVar = ("lr-spike", "lr-ramp", "bad-batch", "nan")
+
+    @property
+    def spoils(self) -> bool:
+        """Whether the model is not what it should be until somebody rolls back."""
+        return self.kind in self.SPOILING and not self.ended
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -164,6 +176,11 @@ class Fault:
         if self._active(step, "kill-rank"):
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def slow_down(self, step: int) -> None:
+        """A rank that computes at a fraction of its speed, as a card does that is too hot."""
+        if self._active(step, "straggler") and RANK == SLOW_RANK:
+            time.sleep(SLOW_S)
+
     def rolled_back(self, from_step: int) -> None:
         """The run went back from this step; if the fault had begun, it is over."""
         self.ended = self.ended or from_step >= self.start
@@ -195,16 +212,25 @@ class Trainer:
     def __init__(self, text: Text, fault: Fault, out: Path) -> None:
         self.text, self.fault, self.out = text, fault, out
         self.model = GPT(text.vocabulary)
+        self.parallel = nn.parallel.DistributedDataParallel(self.model) if RANKS > 1 else self.model
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.1
         )
         self.peak_lr, self.step, self.steps_run = LEARNING_RATE, 0, 0
         self.losses: list[float] = []
+        self.model.register_forward_pre_hook(lambda *_: self.fault.slow_down(self.step))
 
-    def train(self, steps: int) -> None:
-        """Train up to this many steps; commands arrive inside ``emitter.step``."""
-        while self.step < steps:
-            if self.step and self.step % CHECKPOINT_EVERY == 0:
+    def train(self, steps: int, hold_s: float) -> None:
+        """Train up to this many steps; commands arrive inside ``emitter.step``.
+
+        A model that a fault has spoilt is no result: train on until somebody rolls back, ``hold_s`` at most.
+        """
+        held_until = math.inf
+        while self.step < steps or (self.fault.spoils and time.monotonic() < held_until):
+            if self.step >= steps:
+                held_until = min(held_until, time.monotonic() + hold_s)
+                time.sleep(HOLD_PAUSE_S)
+            if self.step and self.step % CHECKPOINT_EVERY == 0 and RANK == 0:
                 self.save(self.out / f"step-{self.step:06d}.pt", "regular")
             self.fault.strike(self.step)
             loss, grad_norm, lr = self.one_step()
@@ -218,7 +244,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         inputs, targets = self.text.batch()
-        loss = F.cross_entropy(self.model(inputs).flatten(0, 1), targets.flatten())
+        loss = F.cross_entropy(self.parallel(inputs).flatten(0, 1), targets.flatten())
         loss = loss * self.fault.loss_factor(self.step)
         self.optimizer.zero_grad()
         loss.backward()
@@ -226,7 +252,7 @@ class Trainer:
         self.optimizer.step()
         self.steps_run += 1
         self.losses.append(loss.item())
-        if self.step % 10 == 0:
+        if self.step % 10 == 0 and RANK == 0:
             took_ms = (time.perf_counter() - began) * 1000
             print(
                 f"step {self.step:5d}  loss {loss:8.4f}  grad_norm {grad_norm:8.3g}  lr {lr:.1e}  "
@@ -312,6 +338,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--run", default="gpt-small", help="name of the run")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--fault", type=Fault.parse, default="none", help="what goes wrong, as kind@step")
+    parser.add_argument("--hold", type=float, default=0.0, help="seconds to wait for a rollback at the end")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="CPU threads for torch")
     parser.add_argument("--out", type=Path, default=Path("checkpoints"), help="where checkpoints go")
@@ -320,19 +347,26 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     args = arguments()
-    torch.manual_seed(args.seed)
+    torch.manual_seed(args.seed + RANK)
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
+    if RANKS > 1:
+        distributed.init_process_group("gloo")
     trainer = Trainer(Text(), args.fault, args.out.resolve())
     emitter.init(run=args.run)
+    if RANKS > 1:
+        emitter.watch(trainer.parallel, grad_norm=False)  # whose forward pass it is that all wait for
     emitter.on("save")(trainer.save_now)
     emitter.on("rollback")(trainer.roll_back)
     if path := emitter.resume_path():
         trainer.resume(path)
-    trainer.train(args.steps)
+    trainer.train(args.steps, args.hold)
     summary = {"steps_run": trainer.steps_run, "final_loss": fmean(trainer.losses[-10:] or [math.nan])}
     print(f"finished: {summary['steps_run']} steps, loss {summary['final_loss']:.4f}")
-    (args.out / "summary.json").write_text(json.dumps(summary))
+    if RANK == 0:
+        (args.out / "summary.json").write_text(json.dumps(summary))
+    if RANKS > 1:
+        distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ class Children:
         self, child: Child, grace_s: float = GRACE_S, forced: Callable[[], bool] = lambda: False
     ) -> None:
         """SIGTERM, then SIGKILL when the grace is over or ``forced`` says so; returns when it is gone."""
-        child.process.terminate()
+        if not forced():
+            child.process.terminate()
         deadline = time.monotonic() + grace_s
         while child.process.poll() is None and time.monotonic() < deadline and not forced():
             time.sleep(_POLL_S)

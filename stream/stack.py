@@ -107,14 +107,21 @@ class Stack:
             self._start_parts(self._plan())
         except (BrokerError, topics.TopicsError, HistoryError, ClickHouseError, KeyFileError) as error:
             raise StackError(str(error)) from error
-        pids = {child.name: child.pid for child in self.children.running}
-        self.data.announce(self.endpoints, pids, embedded.by_name(self._keys))
+        self._announce()
 
     def check(self) -> None:
         """Raise StackError if a part ended by itself."""
         child = self.children.first_ended()
         if child is not None:
             raise self._failure(child, f"ended with {child.ended()}")
+
+    def restart(self, name: str, *, kill: bool) -> None:
+        """End one part, by SIGKILL or in order, and start it again; returns when it is ready."""
+        child = next(child for child in self.children.running if child.name == name)
+        self._set(name, STOPPING)
+        self.children.stop(child, forced=lambda: kill)
+        self._launch([self._parts[name]])
+        self._announce()
 
     def stop(self, forced: Callable[[], bool] = lambda: False) -> None:
         """Stop all parts in reverse order; ``forced`` says whether to kill instead of waiting."""
@@ -136,6 +143,10 @@ class Stack:
             discovery.ENV_DATA_DIR: str(self.data.path),
             places.ENV_TRUSTED_KEYS: self._keys[places.ENV_TRUSTED_KEYS],
         }
+
+    def _announce(self) -> None:
+        pids = {child.name: child.pid for child in self.children.running}
+        self.data.announce(self.endpoints, pids, embedded.by_name(self._keys))
 
     def _plan(self) -> Plan:
         ports = port_choice.choose([name for name in ORDER if not self._external.get(name)], self._ports)

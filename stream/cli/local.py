@@ -23,7 +23,7 @@ def demo(
         str,
         typer.Option(
             help="none, or KIND@STEP: lr-spike, lr-ramp, bad-batch, nan, hang, crash, oom, disk-full,"
-            " kill-rank"
+            " kill-rank, straggler"
         ),
     ] = "lr-spike@200",
     steps: Annotated[int | None, typer.Option(help="Optimizer steps in all.", min=20)] = None,
@@ -32,12 +32,30 @@ def demo(
     as_json: AsJson = False,
     data_dir: DataDir = None,
     kafka: Annotated[str | None, typer.Option(help="Use this Kafka instead of the embedded one.")] = None,
+    rules: Rules = None,
+    restart: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="End a part on the way and start it again: kill- or stop- with worker, gateway or history, "
+            "then @STEP or @diagnosis; may be given several times."
+        ),
+    ] = None,
 ) -> None:
     """The whole loop with a real trainer and an injected fault; exit 0 only if the loop closed."""
     from stream.demo import run
 
     raise typer.Exit(
-        run(fault=fault, steps=steps, seed=seed, stay=stay, as_json=as_json, data_dir=data_dir, kafka=kafka)
+        run(
+            fault=fault,
+            steps=steps,
+            seed=seed,
+            stay=stay,
+            as_json=as_json,
+            data_dir=data_dir,
+            kafka=kafka,
+            rules=rules or (),
+            restart=restart or (),
+        )
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from emitter.vocabulary import commands, diagnoses
 from emitter.vocabulary.commands import Command
 from stream.demo.facts import Checkpoint, Facts
+from stream.demo.restarts import Restart
 from stream.demo.story import MEAN_OF, Step, Story, first_bad, mean_loss
 
 FELL_BY: Final = 0.5
@@ -35,6 +36,7 @@ class Evidence:
     story: Story
     facts: Facts
     ending: Ending
+    restarts: list[Restart] = field(default_factory=list)
 
     @property
     def bad(self) -> Step | None:
@@ -71,13 +73,16 @@ Rule = Callable[[Evidence], Check]
 
 def verify(evidence: Evidence) -> list[Check]:
     """All checks for this fault, in the order of the loop."""
-    from stream.demo import supervised
+    from stream.demo import slow, supervised
 
     fault = evidence.story.fault
+    ended = (parts_came_back,) if evidence.restarts else ()
+    if fault.ranks > 1:
+        return [check(evidence) for check in (*slow.checks(), *ended)]
     if fault.cause is not None:
-        return [check(evidence) for check in supervised.checks(fault)]
+        return [check(evidence) for check in (*supervised.checks(fault), *ended)]
     loop = HEALTHY if fault.step is None else CLOSED
-    return [check(evidence) for check in (*loop, *ALWAYS)]
+    return [check(evidence) for check in (*loop, *ended, *ALWAYS)]
 
 
 def loss_fell(evidence: Evidence) -> Check:
@@ -148,6 +153,25 @@ def after_rollback(evidence: Evidence) -> list[Step]:
     steps = evidence.facts.steps
     turn = next((i for i in range(1, len(steps)) if steps[i].step < steps[i - 1].step), len(steps))
     return steps[turn:] if evidence.answered("rollback") else []
+
+
+def done_once(evidence: Evidence) -> Check:
+    """A command may be sent again under its id; it runs once, and there is one for each action."""
+    story = evidence.story
+    ids = {(command.action, command.id) for _, command in story.commands}
+    runs = [ack.command for _, ack in story.acks if ack.state == commands.RUNNING]
+    ok = len(ids) == len({action for action, _ in ids}) and sorted(runs) == sorted(id for _, id in ids)
+    seen = f"{len(ids)} commands, sent {len(story.commands)} times, run {len(runs)} times"
+    return Check("each command was carried out once", ok, seen)
+
+
+def parts_came_back(evidence: Evidence) -> Check:
+    ended = [str(one) for one in evidence.restarts if one.done_ns is not None]
+    return Check(
+        "the parts that were to end did, and came back",
+        len(ended) == len(evidence.restarts),
+        ", ".join(ended) or "none",
+    )
 
 
 def learning_rate_lower(evidence: Evidence) -> Check:
@@ -225,7 +249,8 @@ def _outcomes(evidence: Evidence, action: str) -> str:
 
 
 CLOSED: tuple[Rule, ...] = (
-    loss_fell, fault_seen, diagnosed, saved, rolled_back, learning_rate_lower, went_on, loss_recovered,
+    loss_fell, fault_seen, diagnosed, saved, rolled_back, done_once, learning_rate_lower, went_on,
+    loss_recovered,
 )  # fmt: skip
 HEALTHY: tuple[Rule, ...] = (loss_fell, no_diagnosis, no_command)
 ALWAYS: tuple[Rule, ...] = (trainer_ended_well, exactly_once, history_complete)

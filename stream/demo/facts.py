@@ -44,7 +44,8 @@ class Word:
 @dataclass(frozen=True)
 class Facts:
     """One run in the history. ``steps`` in the order of their sequence numbers, each number once;
-    ``step_rows`` counts the stored losses, so that a step stored twice shows.
+    ``step_rows`` counts the stored losses, so that a step stored twice shows. Both of rank 0; ``ranks`` are
+    all that have steps.
     """
 
     steps: list[Step]
@@ -55,6 +56,9 @@ class Facts:
     acks: list[dict[str, Any]]
     rows: dict[str, int] = field(default_factory=dict)
     words: list[Word] = field(default_factory=list)
+    ranks: list[int] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+    incidents: list[dict[str, Any]] = field(default_factory=list)
 
     def said(self, state: str, role: str = "supervisor") -> list[Word]:
         """Lifecycle records with this state, in order."""
@@ -65,9 +69,9 @@ def gather(client: Client, run: str) -> Facts:
     """Ask for all of it."""
     return Facts(
         steps=_steps(client, run),
-        step_rows=_count(client, "train_steps", "run = {run:String} AND name = 'loss'", run),
+        step_rows=_count(client, "train_steps", "run = {run:String} AND rank = 0 AND name = 'loss'", run),
         checkpoints=_checkpoints(client, run),
-        diagnoses=_rows(client, "SELECT id, rule, state, step FROM train_diagnoses FINAL", run),
+        diagnoses=_rows(client, "SELECT id, rule, state, step, rank FROM train_diagnoses FINAL", run),
         commands=_rows(client, "SELECT id, action, args FROM train_commands FINAL", run),
         acks=_rows(client, "SELECT command, state, reason, step FROM train_acks FINAL", run),
         rows={
@@ -75,7 +79,16 @@ def gather(client: Client, run: str) -> Facts:
             **{table: _count(client, table, _OF_RUN, run) for table in OTEL_TABLES},
         },
         words=_words(client, run),
+        ranks=[row["rank"] for row in _rows(client, "SELECT DISTINCT rank FROM train_steps", run)],
+        decisions=_rows(client, _DECISIONS, run),
+        incidents=_rows(client, "SELECT rule, category, summary, state, outcome FROM train_incidents", run),
     )
+
+
+_DECISIONS: Final = (
+    "SELECT decision, rule, action, diagnosis, reason, toUnixTimestamp64Nano(time) AS at_ns"
+    " FROM train_decisions FINAL"
+)
 
 
 _OF_RUN: Final = "ResourceAttributes['train.run.id'] = {run:String}"
@@ -84,7 +97,7 @@ _STEPS: Final = """
 SELECT seq, any(step), any(toUnixTimestamp64Nano(time)),
        anyIf(value, name = 'loss'), anyIf(value, name = 'grad_norm'), anyIf(value, name = 'learning_rate')
 FROM train_steps
-WHERE run = {run:String} AND name IN ('loss', 'grad_norm', 'learning_rate')
+WHERE run = {run:String} AND rank = 0 AND name IN ('loss', 'grad_norm', 'learning_rate')
 GROUP BY emitter, seq
 ORDER BY any(time), seq
 """

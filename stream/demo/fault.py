@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 NONE: Final = "none"
+STRAGGLER: Final = "straggler"
+SLOW_RANK: Final = 2
+"""Which rank of the example gets slow."""
 
 _CRASH: Final = frozenset({"python-exception", "exit-error"})
 _GROWTH: Final = frozenset({"gradient-explosion", "loss-spike", "loss-not-finite"})
@@ -19,6 +22,7 @@ RULES: Final = {
     "oom": _CRASH | {"host-oom"},
     "disk-full": _CRASH | {"disk-full", "checkpoint-failed", "checkpoint-save-failed"},
     "kill-rank": frozenset({"exit-killed"}),
+    STRAGGLER: frozenset({"straggler-compute", "straggler", "step-time-rise", "throughput-drop"}),
 }
 CAUSES: Final = {
     "hang": "hung", "crash": "exception", "oom": "exception", "disk-full": "exception", "kill-rank": "killed",
@@ -32,6 +36,8 @@ BEFORE: Final = 60
 """Steps a rule may need to know what is normal."""
 AFTER: Final = 60
 """Steps the loop may need to close, and the run to recover."""
+SLOW_STEPS: Final = 80
+"""For so many steps the example's straggler is slow."""
 USUAL_AFTER: Final = 200
 USUAL_STEPS: Final = 400
 
@@ -56,6 +62,16 @@ class Fault:
         return CAUSES.get(self.kind)
 
     @property
+    def ranks(self) -> int:
+        """How many processes train."""
+        return 4 if self.kind == STRAGGLER else 1
+
+    @property
+    def after(self) -> int:
+        """Steps that are needed after the one at which it begins."""
+        return SLOW_STEPS + AFTER if self.kind == STRAGGLER else AFTER
+
+    @property
     def rules(self) -> frozenset[str]:
         """Ids of the rules that are right to fire."""
         return RULES.get(self.kind, frozenset())
@@ -70,9 +86,9 @@ def parse(text: str, steps: int | None) -> tuple[Fault, int]:
         raise UsageError(f"fault: expected none, or {', '.join(RULES)} with @STEP, got {text!r}")
     fault = Fault(kind, int(number))
     steps = steps or int(number) + USUAL_AFTER
-    if not BEFORE <= int(number) <= steps - AFTER:
+    if not BEFORE <= int(number) <= steps - fault.after:
         raise UsageError(
-            f"fault: expected a step from {BEFORE} to {steps - AFTER} in a run of {steps} steps, "
+            f"fault: expected a step from {BEFORE} to {steps - fault.after} in a run of {steps} steps, "
             f"got {text!r}; choose another step, or more --steps"
         )
     return fault, steps

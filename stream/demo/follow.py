@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import chain
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
@@ -56,9 +57,10 @@ class Follower:
 
     async def _follow(self) -> None:
         while True:
-            for records in (await self._consumer.getmany(timeout_ms=1000)).values():
-                for record in records:
-                    self._take(record)
+            found = await self._consumer.getmany(timeout_ms=1000)
+            # What comes together from several topics is told in the order in which it happened.
+            for record in sorted(chain(*found.values()), key=lambda record: record.timestamp):
+                self._take(record)
 
     def _take(self, record: ConsumerRecord) -> None:
         if record.value is not None:

@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -25,8 +25,10 @@ from stream.demo.checks import Ending, Evidence, verify
 from stream.demo.facts import gather
 from stream.demo.fault import Fault
 from stream.demo.follow import Follower
+from stream.demo.restarts import Restart
+from stream.demo.restarts import parse as parse_restarts
 from stream.demo.screen import Screen
-from stream.demo.story import Story
+from stream.demo.story import Happening, Story
 from stream.demo.summary import Summary
 from stream.demo.trainer import Job
 from stream.ports import PortsError
@@ -56,22 +58,27 @@ def run(
     data_dir: Path | None = None,
     kafka: str | None = None,
     clickhouse: str | None = None,
+    rules: Sequence[Path] = (),
+    restart: Sequence[str] = (),
 ) -> int:
     """Play the demo; 0 if every link of the loop held, 1 if one did not, 2 wrong usage, 3 it broke down.
 
-    ``kafka`` and ``clickhouse`` name existing ones to use; the rest of the stack is always our own.
+    ``kafka`` and ``clickhouse`` name existing ones to use; the rest of the stack is always our own. ``rules``
+    take the place of the shipped ones; ``restart`` names parts to end and start again, see ``restarts``.
     """
     screen = Screen(Console(file=sys.stderr if as_json else sys.stdout, highlight=False))
     try:
         wanted, total = faults.parse(fault, steps)
+        restarts = parse_restarts(restart)
     except faults.UsageError as error:
         Console(stderr=True, highlight=False).print(f"trainwarden demo: {error}", soft_wrap=True)
         return USAGE
     directory = data_dir or Path(tempfile.mkdtemp(prefix="trainwarden-demo-"))
     stack = Stack(
-        directory, ports="auto", mode="act", kafka=kafka, clickhouse=clickhouse, changed=screen.part
-    )
-    play = Play(stack, screen, wanted, total, seed)
+        directory, ports="auto", mode="act", rules=rules, kafka=kafka, clickhouse=clickhouse,
+        changed=screen.part,
+    )  # fmt: skip
+    play = Play(stack, screen, wanted, total, seed, restarts)
     code = _guarded(play, stay, as_json)
     if data_dir is None and (code == FINE or play.interrupted):
         shutil.rmtree(directory, ignore_errors=True)
@@ -113,11 +120,13 @@ async def _unless(asked_to_stop: Callable[[], bool], work: Coroutine[Any, Any, T
 class Play:
     """One performance of the demo on a stack that it starts."""
 
-    def __init__(self, stack: Stack, screen: Screen, fault: Fault, steps: int, seed: int) -> None:
+    def __init__(
+        self, stack: Stack, screen: Screen, fault: Fault, steps: int, seed: int, restarts: list[Restart]
+    ) -> None:
         run = f"demo-{secrets.token_hex(4)}"
         self.stack, self.screen = stack, screen
         self.job = Job(run, fault, steps, seed, stack.data.path / "demo" / run)
-        self.story = Story(run, fault)
+        self.story, self.restarts = Story(run, fault), restarts
         self.trainers = Children(stack.data.logs)
         self.took: dict[str, float] = {}
         self.interrupted = False
@@ -164,6 +173,7 @@ class Play:
             self.stack.check()
             follower.check()
             self.screen.step(self.story)
+            self._restart()
             if time.monotonic() > deadline:
                 raise DemoError(
                     f"the trainer did not end within {TRAINING_S:g} s; its log:\n{trainer.tail()}"
@@ -172,6 +182,13 @@ class Play:
         if trainer.process.returncode:
             self.screen.say(f"the trainer ended with {trainer.ended()}:\n{trainer.tail()}")
 
+    def _restart(self) -> None:
+        """End the parts whose time has come, and start them again; the trainer goes on meanwhile."""
+        for one in (one for one in self.restarts if one.due(self.story)):
+            one.done_ns = time.time_ns()
+            self.screen.tell(Happening("restart", one.done_ns, str(one)))
+            self.stack.restart(one.part, kill=one.kill)
+
     async def _settle(self, follower: Follower) -> int:
         """Let everybody read to the end, stage after stage; how many records the history left unread."""
         kafka, deadline = self.stack.kafka, time.monotonic() + SETTLE_S
@@ -179,7 +196,7 @@ class Play:
             (lag.LOOP_GROUP, topics.OTLP_TOPICS),
             (lag.LOOP_GROUP, (topics.TRAIN_EVENTS,)),
             (lag.LOOP_GROUP, (topics.TRAIN_DIAGNOSES, topics.REMEDIATION_ACKS)),
-            (lag.HISTORY_GROUP, lag.HISTORY_TOPICS),
+            (lag.HISTORY_GROUP, (*lag.HISTORY_TOPICS, topics.REMEDIATION_INTENTS)),
         ):
             ends = await lag.end_offsets(kafka, names)
             unread = await lag.wait_until_read(kafka, group, ends, deadline - time.monotonic())
@@ -188,7 +205,7 @@ class Play:
 
     def _judge(self, ending: Ending) -> Summary:
         with self._timed("verifying"), history.connect(self.stack.clickhouse) as client:
-            evidence = Evidence(self.story, gather(client, self.story.run), ending)
+            evidence = Evidence(self.story, gather(client, self.story.run), ending, self.restarts)
             checks = verify(evidence)
         return Summary(
             evidence, checks, dict(self.stack.endpoints), str(self.stack.data.path), versions(), self.took

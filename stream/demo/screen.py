@@ -17,6 +17,7 @@ from stream.stack import READY, Status
 _STYLES: Final = {
     "bad": "bold red", "diagnosis": "yellow", "command": "magenta", "ack": "cyan", "recovery": "bold green",
     "lifecycle": "dim", "stack": "dim", "supervisor": "bold cyan",
+    "restart": "bold red",
 }  # fmt: skip
 _PLAIN_EVERY: Final = 50
 

@@ -101,7 +101,9 @@ class Story:
             for batch in events_from_logs(parse_logs(payload)):
                 if batch.run == self.run:
                     for event in batch.events:
-                        yield from self._event(event, batch.resources[event.resource].role)
+                        who = batch.resources[event.resource]
+                        if not who.rank:  # what all ranks say, the first one says
+                            yield from self._event(event, who.role)
         elif topic == topics.TRAIN_DIAGNOSES:
             yield from self._diagnosis(diagnoses.decode(payload), at_ns)
         elif topic == topics.REMEDIATION_COMMANDS:

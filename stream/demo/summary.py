@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from emitter.vocabulary import commands, diagnoses
 from emitter.vocabulary.cloudevents import finite
-from stream.demo import supervised
+from stream.demo import slow, supervised
 from stream.demo.checks import Check, Evidence
+from stream.demo.restarts import Restart
 from stream.demo.story import Story
 
 _NS = 1e9
@@ -29,7 +31,11 @@ class Summary:
     def timings(self) -> dict[str, float]:
         """Seconds from the bad value, or from the last step before the end, to each hop."""
         story = self.evidence.story
-        return timings(story) if story.fault.cause is None else supervised.timeline(self.evidence.facts)
+        if story.fault.ranks > 1:
+            return slow.timeline(self.evidence)
+        if story.fault.cause is not None:
+            return supervised.timeline(self.evidence.facts)
+        return timings(story, self.evidence.restarts)
 
     @property
     def ok(self) -> bool:
@@ -61,7 +67,7 @@ class Summary:
         return result
 
 
-def timings(story: Story) -> dict[str, float]:
+def timings(story: Story, restarts: Sequence[Restart] = ()) -> dict[str, float]:
     """Seconds from the time of the bad value to each hop that was seen, in order."""
     if story.bad is None:
         return {}
@@ -78,5 +84,7 @@ def timings(story: Story) -> dict[str, float]:
             ack = story.ack(command, state)
             if ack is not None:
                 hops[f"{action} {what}"] = ack[0]
+    hops.update({str(one): one.done_ns for one in restarts if one.done_ns is not None})
+    hops = dict(sorted(hops.items(), key=lambda hop: hop[1])) if restarts else hops
     bad_ns = story.bad.time_ns
     return {name: round((at_ns - bad_ns) / _NS, 3) for name, at_ns in hops.items()}

@@ -15,9 +15,13 @@ from stream.demo.fault import Fault
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 NAME = "trainer"
+HOLD_S = "150"
+"""How long a trainer that is done waits for a rollback: parts that start again take their time."""
 _SUPERVISED = (
     sys.executable, "-m", "stream.cli", "run", "--hang-after", "8", "--backoff", "0.2", "--",
 )  # fmt: skip
+
+_TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4")
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Job:
         self.out.mkdir(parents=True, exist_ok=True)
         argv = [
             *(_SUPERVISED if self.fault.cause is not None else ()),
-            sys.executable, str(resources.path("examples") / "train_gpt.py"),
+            sys.executable, *(_TORCHRUN if self.fault.ranks > 1 else ()),
+            str(resources.path("examples") / "train_gpt.py"), "--hold", HOLD_S,
             "--steps", str(self.steps), "--fault", str(self.fault), "--seed", str(self.seed),
             "--threads", "1", "--out", str(self.out),
         ]  # fmt: skip

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -79,13 +79,19 @@ def train(data_dir: Path, run: str, steps: int) -> None:
 
 
 def run_demo(
-    data_dir: Path, fault: str, steps: int, *, kafka: str | None = None
+    data_dir: Path,
+    fault: str,
+    steps: int,
+    *,
+    kafka: str | None = None,
+    options: Sequence[str] = (),
+    timeout: float = DEMO_S,
 ) -> tuple[int, dict[str, Any], str]:
     """``trainwarden demo --json`` as a process: exit code, the story ({} where it printed none), stderr."""
     argv = [*CLI, "demo", "--json", "--fault", fault, "--steps", str(steps), "--data-dir", str(data_dir)]
     done = subprocess.run(
-        [*argv, *(["--kafka", kafka] if kafka else [])],
-        env=environment(), capture_output=True, text=True, timeout=DEMO_S, check=False,
+        [*argv, *(["--kafka", kafka] if kafka else []), *options],
+        env=environment(), capture_output=True, text=True, timeout=timeout, check=False,
     )  # fmt: skip
     story: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
     return done.returncode, story, done.stderr

@@ -20,7 +20,7 @@ def kafka(request: pytest.FixtureRequest) -> str | None:
     return request.getfixturevalue("broker") if os.environ.get(ENV_TEST_KAFKA) else None
 
 
-@pytest.mark.parametrize("fault", ["lr-spike@80", "nan@80"])
+@pytest.mark.parametrize("fault", ["lr-spike@80", pytest.param("nan@80", marks=pytest.mark.nightly)])
 def test_the_loop_closes(tmp_path: Path, kafka: str | None, fault: str) -> None:
     """A fault is diagnosed, a forensic save and a rollback follow, and the run recovers."""
     code, story, said = run_demo(tmp_path, fault, 200, kafka=kafka)
@@ -34,7 +34,7 @@ def test_the_loop_closes(tmp_path: Path, kafka: str | None, fault: str) -> None:
     assert story["history_rows"]["train_steps"] > 600
 
 
-@pytest.mark.parametrize("fault", ["hang@80", "crash@80"])
+@pytest.mark.parametrize("fault", ["hang@80", pytest.param("crash@80", marks=pytest.mark.nightly)])
 def test_a_run_that_dies_is_started_again(tmp_path: Path, kafka: str | None, fault: str) -> None:
     """Found from outside, ended if need be, and resumed from the newest verified checkpoint, by nobody."""
     code, story, said = run_demo(tmp_path, fault, 150, kafka=kafka)
@@ -52,6 +52,15 @@ def test_other_ends_of_a_run(tmp_path: Path, kafka: str | None, fault: str) -> N
     code, story, said = run_demo(tmp_path, fault, 150, kafka=kafka)
     failed = [check for check in story.get("checks", []) if not check["ok"]]
     assert (code, failed) == (0, []), said
+
+
+@pytest.mark.nightly
+def test_the_slow_rank_of_four_is_named(tmp_path: Path, kafka: str | None) -> None:
+    """Four gloo ranks below torchrun: who is slow is found, told to people, and over when it is over."""
+    code, story, said = run_demo(tmp_path, "straggler@60", 220, kafka=kafka)
+    failed = [check for check in story.get("checks", []) if not check["ok"]]
+    assert (code, failed) == (0, []), said
+    assert list(story["timings_s"]) == ["diagnosis", "people told", "resolved"]
 
 
 def test_a_healthy_run_raises_no_diagnosis(tmp_path: Path, kafka: str | None) -> None:
