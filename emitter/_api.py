@@ -26,6 +26,8 @@ _hot = _hot_path.make()
 _handlers: dict[str, Callable[[Command], Any]] = {}
 _tunables: dict[str, Tunable] = {}
 _watching = False
+_give_way: Callable[[], None] | None = None
+"""Ends a session that nobody asked for in code (emitter/instrument)."""
 _abandoned: Session | None = None
 
 

@@ -21,6 +21,10 @@ def start(arguments: dict[str, Any]) -> None:
     if settings.disabled:
         logger.info("the emitter is disabled by its settings")
         return
+    give_way, _api._give_way = _api._give_way, None
+    if give_way is not None:
+        with guard:
+            give_way()
     if _api._session is not None:
         logger.warning("init was called before and its session goes on; call shutdown first to start another")
         return

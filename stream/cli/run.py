@@ -61,6 +61,10 @@ def run(
         float, typer.Option(help="On several nodes: seconds to wait for a restart of the whole run.", min=0.1)
     ] = 3600.0,
     lines_per_s: Annotated[int, typer.Option(help="Most lines a second of each output stream.", min=1)] = 100,
+    instrument: Annotated[
+        bool,
+        typer.Option("--instrument", help="Report the steps of a torch trainer that does not call emitter."),
+    ] = False,
     state_dir: Annotated[
         Path | None,
         typer.Option(help="Folder for what is to outlive this process: a requeued job resumes by it."),
@@ -88,5 +92,6 @@ def run(
         several_nodes=several_nodes,
         wait_s=wait,
         state=state_dir,
+        instrument=instrument,
     )
     raise typer.Exit(Supervisor(options).run())

@@ -15,6 +15,7 @@ class Options:
     """Seconds. ``grace_s``: how long a trainer may take to end after a signal of ours or one passed on.
     ``lines_per_s``: of each output stream. ``kill_hung`` false only reports. ``state``: folder for what
     outlives us, a temporary one without it. ``wait_s``: for a restart of the whole run on several nodes.
+    ``instrument``: report the steps of a torch trainer that does not know of us.
     """
 
     command: Sequence[str]
@@ -27,3 +28,4 @@ class Options:
     wait_s: float = 3600.0
     answer_s: float = 10.0
     state: Path | None = None
+    instrument: bool = False

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from emitter import _parts
+from emitter import _parts, instrument
 from emitter._guard import guard
 from emitter._settings import Settings, resolve
 from emitter._surroundings import node_name
@@ -93,11 +93,12 @@ class Supervisor:
                 events.SUPERVISOR_RESUME: self._planner.plan.resume,
             },
         )
+        environ = launch.environment(
+            self._environ, self._planner.plan, self._me.run, folder, share_id=self._share_id()
+        )
         attempt.trainer = Trainer(
             self._options.command,
-            launch.environment(
-                self._environ, self._planner.plan, self._me.run, folder, share_id=self._share_id()
-            ),
+            instrument.environment(environ) if self._options.instrument else environ,
             self._streams,
             lambda status, left: self._post(ENDED, (status, left)),
         )
