@@ -36,6 +36,7 @@ def _attach_agent(app: Any, host: Host, topic: str, placements: Placements) -> N
         return ingest(record, partitions, placements.hosts)
 
     async def agent(stream: Any) -> None:
+        await placements.loaded()
         await host.consume(stream, STAGE, handle)
 
     app.agent(raw_topic(app, topic), name=f"{STAGE}.{topic}")(agent)

@@ -14,6 +14,8 @@ from stream import placements
 from stream.placements import Placed
 
 AGAIN_S: Final = 5.0
+LOAD_S: Final = 10.0
+"""Longer than this nobody waits for what was there before."""
 _PLACE: Final = TopicPartition(topics.TRAIN_PLACEMENTS, 0)
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,16 @@ class Placements:
     def __init__(self, kafka: str) -> None:
         self._kafka = kafka
         self.hosts: dict[str, dict[str, Placed]] = {}
+        self._loaded = asyncio.Event()
+
+    async def loaded(self) -> None:
+        """Wait until what was there at the start is known: a node's words of before it would be lost."""
+        try:
+            await asyncio.wait_for(self._loaded.wait(), LOAD_S)
+        except asyncio.TimeoutError:
+            if not self._loaded.is_set():
+                log.warning("%s: not read within %.0f s, going on without", _PLACE.topic, LOAD_S)
+            self._loaded.set()
 
     async def follow(self) -> None:
         """Until it is cancelled."""
@@ -46,9 +58,14 @@ class Placements:
         await consumer.start()
         try:
             consumer.assign([_PLACE])
+            end = (await consumer.end_offsets([_PLACE]))[_PLACE]
             await consumer.seek_to_beginning(_PLACE)
-            async for record in consumer:
-                self._take(record)
+            while True:
+                if await consumer.position(_PLACE) >= end:
+                    self._loaded.set()
+                for records in (await consumer.getmany(timeout_ms=1000)).values():
+                    for record in records:
+                        self._take(record)
         finally:
             await consumer.stop()
 

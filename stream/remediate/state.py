@@ -126,6 +126,8 @@ class State:
         now, gone = self.clocks.get(partition, 0), []
         for run in list(self.runs.values()):
             limit_s = FORGET_ENDED_S if run.over else FORGET_SILENT_S
+            if run.partition == partition and not run.last_ns:
+                run.last_ns = now  # it was heard of before the clock was
             if run.partition == partition and not run.incidents and now - run.last_ns > limit_s * 1e9:
                 gone.append(self.runs.pop(run.id))
         if gone:

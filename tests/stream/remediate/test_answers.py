@@ -7,7 +7,20 @@ from typing import Any
 from emitter.vocabulary import commands, topics
 from stream import placements
 from stream.records import Outgoing
+from stream.remediate.facts import Fact
+from stream.remediate.reports import Report, Source
 from tests.stream.remediate.scenes import RUN, Scene
+
+
+def test_a_run_heard_of_before_its_clock_is_not_forgotten_when_the_clock_begins() -> None:
+    """It stays where it was placed."""
+    scene = Scene()
+    started = Fact(0, scene.wall_ns, rank=0, node="n1", state="started")
+    scene.give(Report(Source("t", 1, 1, 1), scene.wall_ns, run="early", facts=(started,)))
+    scene.tick(1, partition=1)
+    assert scene.arbiter.state.hosts["n1"].keys() == {"early"}
+    scene.tick(49 * 3600, partition=1)
+    assert scene.arbiter.state.hosts == {}
 
 
 def four(scene: Scene, **more: Any) -> Scene:
