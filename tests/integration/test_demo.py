@@ -43,6 +43,8 @@ def test_a_run_that_dies_is_started_again(tmp_path: Path, kafka: str | None, fau
     hops = ["ended", "started again", "first step again"]
     assert list(story["timings_s"]) == (["found", "stacks taken"] if "hang" in fault else []) + hops
     assert story["commands"] == []
+    told = [one["rule"] for one in story["diagnoses"] if one["state"] == "firing"]
+    assert len(told) == len(set(told))  # each once: not by the rank and from its output
 
 
 @pytest.mark.nightly
