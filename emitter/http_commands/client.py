@@ -9,10 +9,11 @@ import socket
 import threading
 from typing import Any, Final
 
-from emitter.otlp import connection
+from emitter.otlp import connection, environment
 from emitter.otlp.connection import Tls
 
 MOST_BYTES: Final = 16 * 1024 * 1024
+_FILES: Final = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
 
 
 class AnswerError(OSError):
@@ -25,6 +26,8 @@ class Client:
     def __init__(self, url: str, token: str | None, timeout_s: float) -> None:
         self._url, self._timeout_s = url, timeout_s
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        # It is the gateway that telemetry goes to, or one beside it: the same files say whom to trust.
+        self._tls = Tls(*(environment.file("logs", what) for what in _FILES))
         self._made: http.client.HTTPConnection | None = None
         self._lock = threading.Lock()
         self._closed = False
@@ -75,7 +78,7 @@ class Client:
         if self._made is None:
             made = http.client.HTTPConnection(way.host, way.port, timeout=self._timeout_s)
             made.auto_open = 0
-            made.sock = connection.connect(self._url, way, Tls(), self._timeout_s)
+            made.sock = connection.connect(self._url, way, self._tls, self._timeout_s)
             with self._lock:
                 self._made = made
         if self._closed:

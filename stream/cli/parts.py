@@ -11,6 +11,7 @@ import typer
 
 from emitter.vocabulary import stack as discovery
 from stream.cli.options import (
+    USAGE,
     ClickHouse,
     DataDir,
     Host,
@@ -21,6 +22,7 @@ from stream.cli.options import (
     Policy,
     Rules,
     clickhouse_of,
+    fail,
     kafka_of,
 )
 
@@ -67,13 +69,30 @@ def gateway(
     kafka: Kafka = None,
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port for OTLP over HTTP.")] = 4318,
-) -> None:
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="Certificate with its chain (PEM): speak HTTPS. Read again when it changes.",
+            envvar="TRAINWARDEN_GATEWAY_TLS_CERT", show_default=False,
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="Its private key (PEM); without, it is in the file of the certificate.",
+            envvar="TRAINWARDEN_GATEWAY_TLS_KEY", show_default=False,
+        ),
+    ] = None,
+) -> None:  # fmt: skip
     """The OTLP entrance: OTLP over HTTP comes in, the same bytes go to Kafka."""
     from stream.gateway import run
 
+    if tls_key is not None and tls_cert is None:
+        fail("--tls-key needs --tls-cert", USAGE)
     run(
-        kafka=kafka_of(kafka), host=host, port=port, token=os.environ.get(discovery.ENV_GATEWAY_TOKEN) or None
-    )
+        kafka=kafka_of(kafka), host=host, port=port, tls_cert=tls_cert, tls_key=tls_key,
+        token=os.environ.get(discovery.ENV_GATEWAY_TOKEN) or None,
+    )  # fmt: skip
 
 
 def clickhouse(

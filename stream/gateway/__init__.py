@@ -2,7 +2,7 @@
 
 Reading order: ``server`` (requests and answers), ``body`` (limits), ``signals``, ``split`` (what becomes a
 Kafka message), ``forward`` (the producer and the beacons), ``relay`` (commands for
-trainers that cannot reach Kafka), ``tape`` (what it answers from), ``errors``.
+trainers that cannot reach Kafka), ``tape`` (what it answers from), ``tls``, ``errors``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import logging
 import signal
 import sys
+from pathlib import Path
 
 from stream.gateway.errors import GatewayError
 from stream.gateway.forward import BEACON_GRACE_S
@@ -27,12 +28,18 @@ def run(
     max_body_bytes: int = MAX_BODY_BYTES,
     beacon_grace_s: float = BEACON_GRACE_S,
     token: str | None = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Raises GatewayError when the port is taken; Kafka may come later."""
+    """Serve until SIGTERM or SIGINT; Kafka may come later.
+
+    Raises GatewayError when the port is taken or the certificate cannot be used.
+    """
     _log_to_stderr()
     settings = Settings(
-        kafka, host, port, max_body_bytes=max_body_bytes, beacon_grace_s=beacon_grace_s, token=token
-    )
+        kafka, host, port, max_body_bytes=max_body_bytes, beacon_grace_s=beacon_grace_s, token=token,
+        tls_cert=tls_cert, tls_key=tls_key,
+    )  # fmt: skip
     asyncio.run(_serve(settings))
 
 

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -30,6 +31,7 @@ from stream.gateway.errors import (
 from stream.gateway.forward import BEACON_GRACE_S, Forwarder
 from stream.gateway.relay import Relay
 from stream.gateway.signals import SIGNALS, Signal
+from stream.gateway.tls import Certificate
 from stream.otlp.parse import OtlpError, parse
 
 _log = logging.getLogger(__name__)
@@ -57,6 +59,8 @@ class Settings:
     gateway_id: str | None = None
     beacon_grace_s: float = BEACON_GRACE_S
     token: str | None = field(default=None, repr=False)
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
 
     def identity(self) -> str:
         """The gateway's id. By default the same after a restart, so that its beacons go on."""
@@ -92,6 +96,9 @@ class Gateway:
         self._under_way = 0
         self._stopping = False
         self._site: web.TCPSite | None = None
+        cert = self.settings.tls_cert
+        self._certificate = Certificate(cert, self.settings.tls_key) if cert is not None else None
+        self._renewing: asyncio.Task[None] | None = None
         # aiohttp would decompress without a limit.
         self._runner = web.AppRunner(
             self._app(), access_log=None, auto_decompress=False, shutdown_timeout=1.0, handle_signals=False
@@ -100,7 +107,8 @@ class Gateway:
     async def start(self) -> None:
         """Listen and begin to connect to Kafka. Raises GatewayError when the port is taken."""
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
+        context = self._certificate.context if self._certificate is not None else None
+        self._site = web.TCPSite(self._runner, self.settings.host, self.settings.port, ssl_context=context)
         try:
             await self._site.start()
         except OSError as error:
@@ -110,11 +118,15 @@ class Gateway:
                 "stop what listens there, or choose another port"
             ) from None
         self._forwarder.start()
+        if self._certificate is not None:
+            self._renewing = asyncio.ensure_future(self._certificate.renew())
         _log.info("gateway %s listens on %s", self.settings.identity(), self._site.name)
 
     async def stop(self) -> None:
         """Finish the requests under way, flush to Kafka, close."""
         self._stopping = True
+        if self._renewing is not None:
+            self._renewing.cancel()
         if self._site is not None:
             await self._site.stop()
         await self._relay.close()
