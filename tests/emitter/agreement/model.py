@@ -11,13 +11,15 @@ that), and what the gate does under its lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from functools import partial
+import json
+from collections.abc import Callable, Generator, Sequence
+from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
 from emitter.agreement import ops, rounds
 from emitter.agreement.gate import Gate, Slot, Verdict
 from emitter.agreement.words import POKE, Keys, Message, Vote
+from tests.emitter.agreement import layers
 
 KEYS: Final = Keys("m")
 LOST: Final = object()
@@ -102,15 +104,6 @@ class Shared(NamedTuple):
     faults: int
 
 
-class Found(NamedTuple):
-    """What a search saw. ``split`` and ``stuck`` are the states that must not be."""
-
-    states: int
-    moves: int
-    split: tuple[Rank, ...] | None
-    stuck: tuple[Rank, ...] | None
-
-
 class Numbers:
     """A small number for each value, and back."""
 
@@ -127,6 +120,8 @@ class Numbers:
 
 
 DEAD: Final = ("crashed", "stopped")
+BEYOND: Final = ("run", "leaving", "over")
+"""The training thread has left the boundary of its count."""
 _Moves = list[tuple[Rank, Shared]]
 
 
@@ -162,9 +157,8 @@ class Model:
             for rank in everyone
         ]
         self._ranks, self._shared = Numbers(), Numbers()
-        self._known: dict[tuple[int, int, int], tuple[list[tuple[int, int]], list[tuple[int, int]]]] = {}
 
-    def search(self, limit: int = 30_000_000) -> Found:
+    def search(self, limit: int = 300_000_000) -> layers.Found:
         """Visit every state; stop at the first that must not be."""
         gate: GateState = (None, False, False, 0, 0, ())
         ranks = [
@@ -172,49 +166,23 @@ class Model:
             for rank in range(self._size)
         ]
         first = (*ranks, self._shared.of(Shared(frozenset(), frozenset(), frozenset(), self._faults)))
-        seen, waiting, moves = {first}, [first], 0
-        while waiting:
-            state = waiting.pop()
-            following, progress = self._following(state)
-            if (not progress and not self._is_over(state)) or self._is_split(state):
-                seen_ranks = tuple(self._ranks.values[number] for number in state[:-1])
-                split = self._is_split(state)
-                return Found(len(seen), moves, seen_ranks if split else None, None if split else seen_ranks)
-            moves += len(following)
-            for other in following:
-                if other not in seen:
-                    seen.add(other)
-                    waiting.append(other)
-            assert len(seen) < limit, f"more than {limit} states"
-        return Found(len(seen), moves, None, None)
+        kinds = Numbers()
+        return layers.search(
+            first, self._moves, self._alone, lambda rank: kinds.of(self._past(rank)), self._is_split,
+            self._is_over, limit,
+        )  # fmt: skip
 
-    def _following(self, state: tuple[int, ...]) -> tuple[list[tuple[int, ...]], bool]:
-        """Every state that can come next, and whether any of them comes without a fault."""
-        shared, progress = state[-1], False
-        found: list[tuple[int, ...]] = []
-        for place in range(self._size):
-            key = (place, state[place], shared)
-            if key not in self._known:
-                self._known[key] = self._moves(*key)
-            moves, faults = self._known[key]
-            progress = progress or bool(moves)
-            before, after = state[:place], state[place + 1 : -1]
-            for rank, then in moves:
-                found.append((*before, rank, *after, then))
-            for rank, then in faults:
-                found.append((*before, rank, *after, then))
-        late, lost = self._alone(shared)
-        found += [(*state[:-1], then) for then in (*late, *lost)]
-        return found, progress or bool(late)
+    def show(self, state: tuple[int, ...]) -> str:
+        """A state that a search has found, for people."""
+        values = [self._ranks.values[number] for number in state[:-1]]
+        return "\n".join(str(value) for value in (*values, self._shared.values[state[-1]]))
 
-    def _moves(
-        self, place: int, rank: int, shared: int
-    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """What one process can do: its own moves, and faults of its own."""
+    def _moves(self, place: int, rank: int, shared: int) -> layers.Moves:
+        """What one process can do, faults of its own included."""
         me: Rank = self._ranks.values[rank]
         around: Shared = self._shared.values[shared]
         if me.pc in DEAD:
-            return [], []
+            return [], False
         moves = self._main(place, me, around)
         moves += self._report(place, me, around)
         for name in ("listen", "lead", "leave"):
@@ -222,16 +190,14 @@ class Model:
         faults: _Moves = []
         if around.faults and me.pc != "over":
             spent = around._replace(faults=around.faults - 1)
-            faults.append((me._replace(pc="crashed"), spent))
+            faults.append((_dead(me, "crashed"), spent))
             if me.pc == "check" and _gate(me).at(me.calls) is Verdict.HOLD:
                 # The training thread's own patience ends before it hears anything.
-                faults.append((me._replace(pc="stopped"), spent))
-        return self._numbered(moves), self._numbered(faults)
+                faults.append((_dead(me, "stopped"), spent))
+        both = [(self._ranks.of(to), self._shared.of(then)) for to, then in (*moves, *faults)]
+        return both, bool(moves)
 
-    def _numbered(self, moves: _Moves) -> list[tuple[int, int]]:
-        return [(self._ranks.of(rank), self._shared.of(shared)) for rank, shared in moves]
-
-    def _alone(self, shared: int) -> tuple[list[int], list[int]]:
+    def _alone(self, shared: int) -> tuple[list[int], bool]:
         """What happens to the store by itself: late writes, and its loss."""
         around: Shared = self._shared.values[shared]
         late = [self._shared.of(_write_late(around, write)) for write in around.late]
@@ -239,7 +205,7 @@ class Model:
         if around.faults and around.store is not None:
             gone = around._replace(store=None, late=frozenset(), faults=around.faults - 1)
             lost.append(self._shared.of(gone))
-        return late, lost
+        return late + lost, bool(late)
 
     def _main(self, place: int, rank: Rank, around: Shared) -> _Moves:
         """One move of the training thread; what nobody else could tell apart is one move."""
@@ -293,7 +259,7 @@ class Model:
         elif isinstance(op, ops.Learn):
             gate.learn(op.number, op.decision)
         elif isinstance(op, ops.Fail):
-            gate.fail(op.number, op.reason)
+            gate.fail(op.number, "lost")
         elif isinstance(op, ops.Close):
             answer = gate.close()
         elif isinstance(op, ops.Lead):
@@ -317,30 +283,32 @@ class Model:
         found: list[tuple[Shared, Any]] = []
         if around.faults and around.store is not None and isinstance(op, (ops.Put, ops.Swap)):
             # No answer within the bound: given up on, and perhaps written later.
-            late = around.late | {(op.key, op.value, isinstance(op, ops.Swap))}
+            late = around.late | {(op.key, _plain(op.value), isinstance(op, ops.Swap))}
             found.append((around._replace(late=late, faults=around.faults - 1), LOST))
         answer = None
         if isinstance(op, ops.Put):
-            values[op.key] = op.value
+            values[op.key] = _plain(op.value)
         elif isinstance(op, ops.Swap):
-            answer = values.setdefault(op.key, op.value)
+            answer = values.setdefault(op.key, _plain(op.value))
         else:
             for key in op.keys:
                 values.pop(key, None)
         return [*found, (_holding(around, values), answer)]
 
-    def _is_over(self, state: tuple[int, ...]) -> bool:
-        """Whether everything that lives has come to its end."""
-        ranks = [self._ranks.values[number] for number in state[:-1]]
-        return all(
-            rank.pc in DEAD
-            or (rank.pc == "over" and rank.lead == ENDED and (rank.listen == ENDED or not self._ends))
-            for rank in ranks
-        )
+    def _is_over(self, number: int) -> bool:
+        """Whether a rank that lives has come to its end."""
+        rank: Rank = self._ranks.values[number]
+        ended = rank.pc == "over" and rank.lead == ENDED and (rank.listen == ENDED or not self._ends)
+        return rank.pc in DEAD or ended
 
-    def _is_split(self, state: tuple[int, ...]) -> bool:
+    def _past(self, number: int) -> tuple[Any, ...]:
+        """All of a rank that a split can be seen by."""
+        rank: Rank = self._ranks.values[number]
+        return rank.ran, rank.calls, rank.pc in BEYOND
+
+    def _is_split(self, numbers: Sequence[int]) -> bool:
         """Whether two ranks have passed the agreed count with different decisions."""
-        ranks: list[Rank] = [self._ranks.values[number] for number in state[:-1]]
+        ranks: list[Rank] = [self._ranks.values[number] for number in numbers]
         agreed: dict[int, int] = {}
         for rank in ranks:
             for number, count in rank.ran:
@@ -351,6 +319,19 @@ class Model:
             for number, count in agreed.items()
             for rank in ranks
         )
+
+
+def _dead(rank: Rank, how: str) -> Rank:
+    """Of a process that is gone only what it has done is left."""
+    calls = rank.calls + (rank.pc in BEYOND)
+    return Rank(how, calls, (None, False, True, 0, 0, ()), ENDED, ENDED, ENDED, rank.ran)
+
+
+@cache
+def _plain(value: str) -> str:
+    """Without the reason, which is for people: nothing in the protocol looks at it."""
+    data = json.loads(value)
+    return json.dumps({**data, "reason": ""}) if isinstance(data, dict) and "reason" in data else value
 
 
 def _observe(thread: Thread, at: int, around: Shared) -> tuple[int, Shared]:
@@ -381,7 +362,7 @@ def _boundary(rank: Rank) -> Rank:
     if verdict is Verdict.HOLD:
         return _put_gate(rank, gate)._replace(pc="check")
     if verdict is Verdict.LOST:
-        return rank._replace(pc="stopped")
+        return _dead(rank._replace(pc="check"), "stopped")
     if verdict is Verdict.RUN:
         assert slot is not None
         return _put_gate(rank, gate)._replace(pc="handler", ran=(*rank.ran, (slot.number, rank.calls)))
@@ -399,7 +380,7 @@ def _ended(rank: Rank, name: str) -> Rank:
 
 def _passed(rank: Rank, count: int) -> bool:
     """Whether the training thread has gone on from the boundary of this count."""
-    return rank.calls > count or (rank.calls == count and rank.pc == "run")
+    return rank.calls > count or (rank.calls == count and rank.pc in BEYOND)
 
 
 def leading(ranks: range, proposals: int) -> Generator[Any, Any, None]:

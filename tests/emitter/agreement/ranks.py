@@ -142,10 +142,18 @@ class Ranks:
 
 @contextlib.contextmanager
 def started(
-    forks: Forks, folder: Path, size: int, *, own_store: bool = False, by: str = "forks", **environment: str
+    forks: Forks,
+    folder: Path,
+    size: int,
+    *,
+    own_store: bool = False,
+    by: str = "forks",
+    keys: Pair | None = None,
+    **environment: str,
 ) -> Iterator[Ranks]:
     """Ranks that call step(). ``own_store``: in a process of its own; ``by`` torchrun: in its agent."""
     ranks = Ranks(folder, size)
+    ranks.pair = keys or ranks.pair
     port = free_port()
     trusted = str(ranks.pair.trust(folder / "trusted_keys"))
     env = {

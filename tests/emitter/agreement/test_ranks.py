@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def several(forks: Forks, folder: Path, size: int, commands: int, **how: str) -> None:
-    """So many commands, one after the other and in bunches."""
-    with started(forks, folder, size, **how) as ranks:  # type: ignore[arg-type]
+    """So many commands, in bunches, to ranks at random speeds that drift apart by up to 100 calls."""
+    with started(forks, folder, size, **{"SLACK": "100", **how}) as ranks:  # type: ignore[arg-type]
         for bunch in range(0, commands, 5):
             sent = [ranks.command() for _ in range(min(5, commands - bunch))]
             for command in sent:
@@ -53,7 +53,7 @@ def test_file_store(forks: Forks, tmp_path: Path) -> None:
 
 def test_collectives_do_not_deadlock(forks: Forks, tmp_path: Path) -> None:
     """With an all_reduce in every step, a rank that holds early still lets the others come to the step."""
-    several(forks, tmp_path, 2, 5, TOGETHER="1", STEPS="100000")
+    several(forks, tmp_path, 2, 5, TOGETHER="1", SLACK="0", STEPS="100000")
 
 
 def test_rank_that_never_steps_is_named(forks: Forks, tmp_path: Path) -> None:
@@ -104,3 +104,30 @@ def test_stop_of_all_ranks_is_acknowledged_by_all(forks: Forks, tmp_path: Path) 
         assert set(ranks.codes()) == {0}, ranks.logs()
         wait_for(lambda: len(ranks.acks(command)) == 2, what=f"two acknowledgements: {ranks.acks(command)}")
         assert {ack["state"] for ack in ranks.acks(command).values()} == {"succeeded"}
+
+
+def test_lease_ends_a_pause_on_all_ranks(forks: Forks, tmp_path: Path) -> None:
+    """A pause whose resume never comes ends as a stop of every rank, at the count where all stood."""
+    with started(forks, tmp_path, 2) as ranks:
+        command = ranks.command("pause", args={"lease_s": 1})
+        assert {ack["state"] for ack in ranks.wait_acks(command).values()} == {"succeeded"}
+        assert set(ranks.codes()) == {0}, ranks.logs()
+        assert ranks.count(0) == ranks.count(1)
+
+
+def test_store_that_a_setting_names(forks: Forks, tmp_path: Path) -> None:
+    """Without a process group ranks meet over `store=tcp://host:port`."""
+    with started(forks, tmp_path, 2, own_store=True, STORE="given") as ranks:
+        acks = ranks.wait_acks(ranks.command())
+        assert [acks[rank]["state"] for rank in range(2)] == ["succeeded"] * 2
+        ranks.assert_no_split()
+
+
+def test_rate_that_one_rank_overwrites(forks: Forks, tmp_path: Path) -> None:
+    """`set` is run by all, read back by each: the rank whose schedule brings the old rate back says so."""
+    with started(forks, tmp_path, 2, OVERWRITES="1") as ranks:
+        acks = ranks.wait_acks(ranks.command("set", args={"parameter": "lr", "scale": 0.1}))
+        assert [acks[rank]["state"] for rank in range(2)] == ["succeeded", "failed"]
+        assert acks[0]["detail"]["read_back"] == pytest.approx(1e-4)
+        assert acks[1]["reason"] == "overwritten"
+        assert acks[1]["detail"]["read_back"] == 1e-3

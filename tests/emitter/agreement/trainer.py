@@ -1,6 +1,6 @@
 """A rank of the tests: calls step() at a pace of its own, notes every count and every command it runs.
 
-Commands come from files in a folder, on rank 0 alone, as they would from Kafka. What happens at a point of
+Commands come from files in a folder, on rank 0 alone, or from KAFKA. What happens at a point of
 the protocol is asked for by TRAINER_FAULT=rank:operation:key:place:act, for instance
 ``1:Put:vote:before:kill``: the store's client of this test does it, the emitter knows nothing of it.
 """
@@ -30,7 +30,10 @@ def main(rank: int, size: int, folder: str, port: int) -> None:
     _arrange_fault(rank, place)
     import torch.distributed as dist
 
-    if os.environ.get("STORE") == "file":
+    given = f"tcp://127.0.0.1:{port}" if os.environ.get("STORE") == "given" else None
+    if given is not None:
+        pass  # no process group: the setting says where the store is
+    elif os.environ.get("STORE") == "file":
         dist.init_process_group("gloo", init_method=f"file://{place}/store", rank=rank, world_size=size)
     elif os.environ.get("TORCHELASTIC_RUN_ID"):
         dist.init_process_group("gloo")
@@ -41,9 +44,11 @@ def main(rank: int, size: int, folder: str, port: int) -> None:
         )  # fmt: skip
         dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
     log = (place / f"rank{rank}.jsonl").open("a", buffering=1)
+    kafka = os.environ.get("KAFKA")
     emitter.init(
-        "agree", run_id="agree", rank=rank, world_size=size, endpoint=f"file:{folder}/out{rank}",
-        resources=False, spool="off", gpus="off", logs=False,
+        "agree", run_id=os.environ.get("RUN", "agree"), rank=rank, world_size=size, store=given,
+        endpoint=f"file:{folder}/out{rank}", resources=False, spool="off", gpus="off", logs=False,
+        commands=f"kafka://{kafka}" if kafka else None,
     )  # fmt: skip
     session = _api._session
     assert session is not None
@@ -55,7 +60,9 @@ def main(rank: int, size: int, folder: str, port: int) -> None:
         if command.args.get("raise") == rank:
             raise OSError("disk full")
 
-    if rank == 0:
+    rates = {"lr": 1e-3}
+    emitter.tune("learning_rate", lambda: rates["lr"], lambda value: rates.update(lr=value))
+    if rank == 0 and not kafka:
         acks = (place / "acks.jsonl").open("a", buffering=1)
         session.commander.send = lambda ack: _note(acks, ack)
         threading.Thread(target=_read_commands, args=(place, session.commander), daemon=True).start()
@@ -70,12 +77,15 @@ def main(rank: int, size: int, folder: str, port: int) -> None:
         if not silent:
             calls.next()
             emitter.step(loss=1.0)
+        if os.environ.get("OVERWRITES") == str(rank):
+            rates["lr"] = 1e-3
         if number is not None:
             number.fill_(-1e6 if (place / "end").exists() else 1.0)
             dist.all_reduce(number)
             if number.item() < 0:
                 break
         time.sleep(pace.choice((0.0, 0.001, 0.002, 0.01)))
+        calls.wait_for_others(size, int(os.environ.get("SLACK", "0")))
     log.write(json.dumps({"end": calls.count}) + "\n")
     emitter.shutdown()
     log.write(json.dumps({"down": True}) + "\n")
@@ -85,8 +95,17 @@ class _Calls:
     """The number of the call, in memory and in a file that outlives a killed process."""
 
     def __init__(self, path: Path) -> None:
+        self._folder = path.parent
         self._file = os.open(path, os.O_CREAT | os.O_RDWR)
         self.count = 0
+
+    def wait_for_others(self, size: int, slack: int) -> None:
+        """A rank that is so many calls ahead waits, as it would for the data that others still read."""
+        while slack and self.count % 10 == 0 and not (self._folder / "end").exists():
+            counts = [self._folder / f"count{rank}" for rank in range(size)]
+            if all(path.exists() and int(path.read_bytes() or b"0") > self.count - slack for path in counts):
+                return
+            time.sleep(0.002)
 
     def next(self) -> None:
         self.count += 1
