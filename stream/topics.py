@@ -7,8 +7,9 @@ Topics whose number of partitions is the deployment's choice are co-partitioned 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -96,8 +97,17 @@ async def apply(
     Without ``partitions``, shared topics that exist decide it, else DEFAULT_PARTITIONS. Raises TopicsError
     when the broker cannot be reached or refuses; a wrong number of partitions is in ``Applied.mismatched``.
     """
+    return await _told(bootstrap, _apply(bootstrap, partitions, replication), timeout)
+
+
+async def compare(bootstrap: str, timeout: float = 30.0) -> Applied:
+    """What ``apply`` would do, without doing it. Raises TopicsError as that does."""
+    return await _told(bootstrap, _compared(bootstrap), timeout)
+
+
+async def _told(bootstrap: str, work: Coroutine[Any, Any, Applied], timeout: float) -> Applied:
     try:
-        return await asyncio.wait_for(_apply(bootstrap, partitions, replication), timeout)
+        return await asyncio.wait_for(work, timeout)
     except asyncio.TimeoutError:
         raise TopicsError(
             f"kafka {bootstrap}: expected all topics to exist within {timeout:g} s, they do not; "
@@ -108,6 +118,16 @@ async def apply(
             f"kafka {bootstrap}: topics cannot be read or created: {type(error).__name__}: {error}; "
             "check that a broker runs there"
         ) from error
+
+
+async def _compared(bootstrap: str) -> Applied:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        found = await _existing(admin)
+        return _compare(plan(_agreed(found) or DEFAULT_PARTITIONS), found)
+    finally:
+        await admin.close()
 
 
 async def _apply(bootstrap: str, partitions: int | None, replication: int) -> Applied:

@@ -17,6 +17,7 @@ from stream.cli import (
     admin,
     commands,
     diagnose,
+    doctor,
     explain,
     incidents,
     keys,
@@ -53,7 +54,7 @@ def _logging(
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
-for part in (local, parts, diagnose, explain, run, ship, actor):
+for part in (local, parts, diagnose, explain, run, ship, actor, doctor):
     part.register(app)
 app.add_typer(admin.topics, name="topics")
 app.add_typer(admin.database, name="db")

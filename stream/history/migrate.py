@@ -59,6 +59,14 @@ def migrate(
         client.close()
 
 
+def missing(client: Client, folder: Path | None = None) -> list[str]:
+    """The names of the files not applied yet; changes nothing. Raises MigrationError as ``migrate`` does."""
+    files = ddl.read_files(folder or resources.path("clickhouse"))
+    if not client.query("EXISTS TABLE trainwarden_migrations").result_rows[0][0]:
+        return [file.name for file in files]
+    return [file.name for file in _pending(client, files)]
+
+
 def _open(url: str, settings: SchemaSettings, wait_s: float) -> Client:
     """A client on the database of the URL, which is created where it is missing."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -32,6 +33,21 @@ def _steps(stack: dict[str, Any], run: str) -> int:
         return int(client.query(query, parameters={"run": run}).result_rows[0][0])
 
 
+def _ill(data_dir: Path) -> list[dict[str, str]]:
+    """What `doctor` finds to mend in a stack, but for what a small trainer leaves rules without."""
+    env = environment(**{discovery.ENV_DATA_DIR: str(data_dir)})
+    done = subprocess.run(
+        [*CLI, "doctor", "--json"], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    found: list[dict[str, str]] = json.loads(done.stdout)
+    assert {"broker", "topics", "workers", "gateway", "history", "clocks", "keys"} <= {
+        one["check"] for one in found
+    }
+    return [
+        one for one in found if one["verdict"] not in ("ok", "skipped") and one["check"] != "silent rules"
+    ]
+
+
 @pytest.mark.timeout(300)
 def test_up_gets_ready_announces_itself_and_stops_in_order(tmp_path: Path) -> None:
     """All parts answer where stack.json says; SIGTERM stops them and takes the file away."""
@@ -55,12 +71,13 @@ def test_up_gets_ready_announces_itself_and_stops_in_order(tmp_path: Path) -> No
 
 @pytest.mark.timeout(400)
 def test_up_killed_leaves_no_orphan_and_its_history_to_the_next_one(tmp_path: Path) -> None:
-    """kill -9 takes all parts along; started again on the same data, old runs are there and new ones work."""
+    """kill -9 takes all parts along; started again on the same data, old runs are there and new ones work; the doctor is content."""
     data_dir = tmp_path / "data"
     with running_up(data_dir, tmp_path / "first") as up:
         stack = up.ready()
         train(data_dir, "before", 200)
         wait_for(lambda: _steps(stack, "before") == 200, 60, "the run to be in the history")
+        assert _ill(data_dir) == []
         up.child.process.kill()
         wait_for(lambda: all(gone(pid) for pid in stack["pids"].values()), 30, "all parts to be gone")
     assert discovery.read_stack(data_dir) is None
