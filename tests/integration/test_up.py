@@ -71,7 +71,10 @@ def test_up_gets_ready_announces_itself_and_stops_in_order(tmp_path: Path) -> No
 
 @pytest.mark.timeout(400)
 def test_up_killed_leaves_no_orphan_and_its_history_to_the_next_one(tmp_path: Path) -> None:
-    """kill -9 takes all parts along; started again on the same data, old runs are there and new ones work; the doctor is content."""
+    """kill -9 takes all parts along; started again on the same data, old runs are there and new ones work.
+
+    Before, the doctor is content with it.
+    """
     data_dir = tmp_path / "data"
     with running_up(data_dir, tmp_path / "first") as up:
         stack = up.ready()
