@@ -73,11 +73,20 @@ def test_a_part_ends_between_diagnosis_and_command(tmp_path: Path, part: str, wa
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("part", ["kill-worker", "kill-gateway"])
-@pytest.mark.parametrize("fault", ["lr-spike@120", "hang@120", "crash@120", "kill-rank@120"])
-def test_other_faults(tmp_path: Path, fault: str, part: str) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    ["lr-spike@120", "hang@120", "crash@120", "oom@120", "disk-full@120", "kill-rank@120", "straggler@60"],
+)
+def test_the_worker_is_away_when_other_faults_come(tmp_path: Path, fault: str) -> None:
     """Also where it is the supervisor that closes the loop."""
-    play(tmp_path, fault, *_restart(f"{part}@{BEFORE}"))
+    play(tmp_path, fault, *_restart(f"kill-worker@{BEFORE}"))
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("fault", ["lr-spike@120", "hang@120", "crash@120"])
+def test_the_gateway_ends_in_the_middle_of_other_faults(tmp_path: Path, fault: str) -> None:
+    """At the diagnosis: what a hung or killed process had not sent before would be lost with it."""
+    play(tmp_path, fault, *_restart("kill-gateway@diagnosis"))
 
 
 @pytest.mark.parametrize(
