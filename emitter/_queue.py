@@ -101,14 +101,15 @@ class Queue:
             gap.taken = True
             return gap.count
 
-    def rest(self, seconds: float, now_ns: Callable[[], int]) -> None:
-        """Wait for something urgent, at most this long; values that come meanwhile are put in."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if self.wake.wait(min(left, POLL_S) if self.waiting.used else left):
-                break
-            self.waiting.settle(now_ns())
+    def rest(self, seconds: float, now_ns: Callable[[], int]) -> bool:
+        """Wait for something urgent, at most this long: whether it came. Values that come are put in."""
+        end, urgent = time.monotonic() + seconds, False
+        while not urgent and (left := end - time.monotonic()) > 0:
+            urgent = self.wake.wait(min(left, POLL_S) if self.waiting.used else left)
+            if not urgent:
+                self.waiting.settle(now_ns())
         self.wake.clear()
+        return urgent
 
     def offer_span(self, span: Span) -> None:
         """Append a finished span, or count it as lost."""

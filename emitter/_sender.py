@@ -22,7 +22,10 @@ _WAITS = "%d records wait on disk; the next process of this user that sends to %
 
 
 class Sender:
-    """``turn()`` does all the work once; ``start()`` has a thread do it again and again."""
+    """``turn()`` does all the work once; ``start()`` has a thread do it again and again.
+
+    ``told`` is called after something urgent was sent.
+    """
 
     def __init__(
         self,
@@ -33,7 +36,9 @@ class Sender:
         settings: Settings,
         pulse: Callable[[], None],
         backlog: Backlog | None = None,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
+        self._told = told
         self._queue, self._exporter, self._clock, self._settings = queue, exporter, clock, settings
         self._pulse = pulse
         self._backlog = backlog
@@ -91,10 +96,12 @@ class Sender:
         _quiet.ours()
         try:
             while not self._closing:
-                self._queue.rest(self._settings.flush_s, self._clock.monotonic_ns)
+                urgent = self._queue.rest(self._settings.flush_s, self._clock.monotonic_ns)
                 with guard:
                     self._pulse()
                     self.turn()
+                    if urgent:
+                        self._told()
             with guard:
                 self._last_turn()
         finally:

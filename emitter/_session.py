@@ -65,7 +65,9 @@ class Session:
         self.exporter = exporter or _parts.exporter(settings, identity)
         encoder = _parts.encoder(settings, identity, self.node)
         backlog = _parts.backlog(settings, identity, self.queue, self.exporter)
-        self.sender = Sender(self.queue, self.exporter, encoder, self.clock, settings, self.pulse, backlog)
+        self.sender = Sender(
+            self.queue, self.exporter, encoder, self.clock, settings, self.pulse, backlog, self._told
+        )
         self.commander = _parts.commander(self, handlers, tunables)
         self.group = _parts.group(self) if threads else None
         self.link = _parts.link(settings, identity, self.commander) if threads else None
@@ -237,6 +239,11 @@ class Session:
         with guard:
             self.sender.abandon()
         self._stop_listening()
+
+    def _told(self) -> None:
+        """Something urgent is on its way: a command may come of it."""
+        if self.link is not None:
+            self.link.expect()
 
     def _stop_listening(self) -> None:
         with guard:

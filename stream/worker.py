@@ -33,6 +33,8 @@ from stream.sink import agent as sink
 
 LOOP_ID: Final = "trainwarden-loop"
 HISTORY_ID: Final = "trainwarden-history"
+HISTORY_LEISURE_MS: Final = 200
+"""Nobody waits for history as trainers wait for commands."""
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,9 @@ def run(
         loop = _Loop(kafka, shelf, settings, hooks.load(notify, os.environ) if notify else [])
         job = Job(LOOP_ID, kafka, data_dir, loop.attach, health_port, loop.prepare)
     elif app == "history":
-        job = Job(HISTORY_ID, kafka, data_dir, _history(clickhouse), health_port)
+        job = Job(
+            HISTORY_ID, kafka, data_dir, _history(clickhouse), health_port, leisure_ms=HISTORY_LEISURE_MS
+        )
     else:
         raise WorkerError(f"app: expected loop or history, got {app!r}")
     run_job(job)

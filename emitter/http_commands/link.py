@@ -61,6 +61,9 @@ class HttpLink:
         self._outbox.append(ack)
         self._more.set()
 
+    def expect(self) -> None:
+        """A command may come soon: the request that waits at the gateway is all it takes."""
+
     def close(self, timeout_s: float) -> None:
         """Send the acknowledgements that wait, for at most this long, and stop."""
         ends = time.monotonic() + timeout_s

@@ -23,6 +23,7 @@ from emitter._endpoints import first_host, is_loopback
 from emitter._guard import guard, logger
 from emitter.kafka import loop
 from emitter.kafka.client import STOP_S, never_create, stop
+from emitter.kafka.eager import NEAR_WAIT_MS, Eager
 from emitter.kafka.positions import behind, rewind, watch
 from emitter.kafka.settings import KafkaSettings
 from emitter.kafka.topic_ids import topic_id
@@ -34,7 +35,6 @@ UNREADABLE_S: Final = 3.0
 CONNECT_S: Final = 30.0
 FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 10.0
-NEAR_WAIT_MS: Final = 30
 FAR_WAIT_MS: Final = 500
 
 
@@ -49,6 +49,7 @@ class KafkaLink:
         self._warned = False
         self._connected = False
         self._more: asyncio.Event | None = None
+        self._eager = Eager(_is_near(settings.brokers))
         self._thread: loop.LoopThread | None = None
         self._serving: Future[None] | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -62,6 +63,11 @@ class KafkaLink:
         """Queue an acknowledgement; from any thread."""
         self._outbox.append(ack)
         self._wake()
+
+    def expect(self) -> None:
+        """A command may come soon; from any thread."""
+        if (thread := self._thread) is not None:
+            self._eager.expect(thread.loop)
 
     def close(self, timeout_s: float) -> None:
         """Send the acknowledgements that wait, for at most this long, and stop."""
@@ -148,6 +154,7 @@ class KafkaLink:
             for part in (
                 self._write(producer),
                 self._read(consumer),
+                self._eager.run(consumer),
                 watch(consumer, topics.REMEDIATION_COMMANDS, topic),
             )
         ]
@@ -206,7 +213,7 @@ class KafkaLink:
         """A consumer of all partitions, at their beginnings. KafkaError without the topic."""
         consumer = AIOKafkaConsumer(
             group_id=None, enable_auto_commit=False, auto_offset_reset="earliest",
-            fetch_max_wait_ms=_fetch_wait_ms(self._brokers), **self._options,
+            fetch_max_wait_ms=NEAR_WAIT_MS if _is_near(self._brokers) else FAR_WAIT_MS, **self._options,
         )  # fmt: skip
         never_create(consumer._client)
         stack.push_async_callback(stop, consumer)
@@ -224,6 +231,6 @@ def _wait(future: Future[None], timeout_s: float) -> None:
         future.result(timeout_s)
 
 
-def _fetch_wait_ms(brokers: str) -> int:
+def _is_near(brokers: str) -> bool:
     """Kafka answers a waiting fetch at once; the embedded broker, on loopback, only when its wait is over."""
-    return NEAR_WAIT_MS if is_loopback(first_host(brokers)) else FAR_WAIT_MS
+    return is_loopback(first_host(brokers))

@@ -64,7 +64,7 @@ def create_app(id: str, kafka: str, *, data_dir: Path, traits: BrokerTraits | No
     )
     app.transport = Transport(app.conf.broker_consumer, app)
     app.transport.fetch_wait_ms = traits.fetch_wait_ms
-    app.transport.wakes = traits.wakes
+    app.transport.haste = traits.haste
     app.transport.says_goodbye = traits.says_goodbye
     return app
 

@@ -23,18 +23,18 @@ class PreflightError(RuntimeError):
 class BrokerTraits:
     """Habits that suit a broker. The defaults are for Apache Kafka, whose fetches wake on new data.
 
-    ``wakes``: whether they do; where not, fetches wait less than ``fetch_wait_ms`` after records came.
+    ``haste``: fetches wait less than ``fetch_wait_ms`` after records came (see stream/faustkit/pace.py).
     """
 
     session_timeout_s: float = 30.0
     fetch_wait_ms: int = 500
-    wakes: bool = True
+    haste: bool = False
     says_goodbye: bool = True
 
 
 # Tansu's first JoinGroup waits half the session timeout, its fetches sleep through new data, and a leader
 # that leaves during a rebalance stays its leader for ever.
-TANSU: Final = BrokerTraits(session_timeout_s=6.0, fetch_wait_ms=20, wakes=False, says_goodbye=False)
+TANSU: Final = BrokerTraits(session_timeout_s=6.0, fetch_wait_ms=20, haste=True, says_goodbye=False)
 
 
 @dataclass(frozen=True)

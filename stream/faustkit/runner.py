@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from stream.faustkit.app import create_app
 from stream.faustkit.consume import Host
 from stream.faustkit.health import HealthServer, readiness
 from stream.faustkit.outlet import Outlet
-from stream.faustkit.preflight import inspect
+from stream.faustkit.preflight import BrokerTraits, inspect
 
 GRACE_S: Final = 5.0
 """How long a stopping worker waits for what is on its way to the broker."""
@@ -35,7 +35,8 @@ class WorkerCrashError(RuntimeError):
 class Job:
     """What to run: the consumer group's id, and the function that attaches the agents.
 
-    ``prepare`` runs before that, once broker and topics are there.
+    ``prepare`` runs before that, once broker and topics are there. ``leisure_ms``: how late it may notice
+    new records at a broker that has to be asked again and again, where nobody waits for it.
     """
 
     id: str
@@ -44,6 +45,13 @@ class Job:
     attach: Callable[[Any, Host], None]
     health_port: int | None = None
     prepare: Callable[[Host], Awaitable[None]] | None = None
+    leisure_ms: int = 0
+
+    def suited(self, traits: BrokerTraits) -> BrokerTraits:
+        """The broker's habits for this job."""
+        if not self.leisure_ms or not traits.haste:
+            return traits
+        return replace(traits, fetch_wait_ms=self.leisure_ms, haste=False)
 
 
 class _Worker:
@@ -92,13 +100,13 @@ class _Worker:
             try:
                 if self.job.prepare is not None:
                     await self.job.prepare(host)
-                await self._consume(host, site.traits)
+                await self._consume(host, self.job.suited(site.traits))
             finally:
                 await host.close()
         finally:
             await outlet.stop()
 
-    async def _consume(self, host: Host, traits: Any) -> None:
+    async def _consume(self, host: Host, traits: BrokerTraits) -> None:
         app = create_app(self.job.id, self.job.kafka, data_dir=self.job.data_dir, traits=traits)
         self.job.attach(app, host)
         grace_s = GRACE_S

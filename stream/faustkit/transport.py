@@ -30,7 +30,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
     async def on_start(self) -> None:
         await super().on_start()
         check_fetch_wait(self._consumer, self.transport.fetch_wait_ms)
-        if not self.transport.wakes:
+        if self.transport.haste:
             hurry(self._consumer, Pace(self.transport.fetch_wait_ms, time.monotonic))
         if not self.transport.says_goodbye:
             never_leave(self._consumer)
@@ -55,7 +55,7 @@ class Transport(driver.Transport):  # type: ignore[misc]  # as above
 
     Consumer = Consumer
     fetch_wait_ms: int = 500
-    wakes: bool = True
+    haste: bool = False
     says_goodbye: bool = True
 
 

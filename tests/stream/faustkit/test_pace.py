@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 from stream.faustkit.pace import SHORTEST_MS, Pace
+from stream.faustkit.preflight import TANSU, BrokerTraits
+from stream.faustkit.runner import Job
 
 
 class _Clock:
@@ -60,3 +64,12 @@ def test_the_fetcher_follows_the_pace() -> None:
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_job_with_leisure_asks_rarely_and_without_haste() -> None:
+    """History leaves the broker and the processor to the loop; a broker that wakes needs no such thing."""
+    leisurely = Job("id", "kafka", Path(), lambda app, host: None, leisure_ms=200)
+    urgent = Job("id", "kafka", Path(), lambda app, host: None)
+    assert leisurely.suited(TANSU) == replace(TANSU, fetch_wait_ms=200, haste=False)
+    assert urgent.suited(TANSU) == TANSU
+    assert leisurely.suited(BrokerTraits()) == BrokerTraits()
