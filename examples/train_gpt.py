@@ -137,10 +137,9 @@ class Fault:
 
     SPOILING: ClassVar = ("lr-spike", "lr-ramp", "bad-batch", "nan")
 
-    @property
-    def spoils(self) -> bool:
+    def spoils(self, step: int) -> bool:
         """Whether the model is not what it should be until somebody rolls back."""
-        return self.kind in self.SPOILING and not self.ended
+        return self.kind in self.SPOILING and not self.ended and step >= self.start
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -218,24 +217,28 @@ class Trainer:
         )
         self.peak_lr, self.step, self.steps_run = LEARNING_RATE, 0, 0
         self.losses: list[float] = []
+        self.held_since: float | None = None
         self.model.register_forward_pre_hook(lambda *_: self.fault.slow_down(self.step))
 
-    def train(self, steps: int, hold_s: float) -> None:
-        """Train up to this many steps; commands arrive inside ``emitter.step``.
-
-        A model that a fault has spoilt is no result: train on until somebody rolls back, ``hold_s`` at most.
-        """
-        held_until = math.inf
-        while self.step < steps or (self.fault.spoils and time.monotonic() < held_until):
-            if self.step >= steps:
-                held_until = min(held_until, time.monotonic() + hold_s)
-                time.sleep(HOLD_PAUSE_S)
+    def train(self, steps: int, hold_s: float = 0.0) -> None:
+        """Train up to this many steps; commands arrive inside ``emitter.step``."""
+        while self.step < steps or self.held(hold_s):
             if self.step and self.step % CHECKPOINT_EVERY == 0 and RANK == 0:
                 self.save(self.out / f"step-{self.step:06d}.pt", "regular")
             self.fault.strike(self.step)
             loss, grad_norm, lr = self.one_step()
             emitter.step(self.step, loss=loss, grad_norm=grad_norm, learning_rate=lr)
             self.step += 1
+
+    def held(self, hold_s: float) -> bool:
+        """A model that a fault has spoilt is no result: train on until somebody rolls back, for so long."""
+        if not self.fault.spoils(self.step):
+            return False
+        self.held_since = self.held_since or time.monotonic()
+        if time.monotonic() - self.held_since >= hold_s:
+            return False
+        time.sleep(HOLD_PAUSE_S)
+        return True
 
     def one_step(self) -> tuple[float, float, float]:
         """One update of the weights; gives loss, gradient norm and learning rate."""

@@ -14,7 +14,8 @@ from emitter.vocabulary.commands import Ack, Command
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.demo.checks import Ending, Evidence, verify
 from stream.demo.facts import Checkpoint, Facts
-from stream.demo.fault import Fault
+from stream.demo.fault import SLOW_RANK, Fault
+from stream.demo.restarts import Restart
 from stream.demo.story import Step, Story
 
 S = 1_000_000_000
@@ -43,7 +44,9 @@ def _closed(folder: Path) -> Evidence:
     way_back = {"before_step": 81, "checkpoint": {"step": 75, "path": "75.pt"}}
     for at, command in ((82, _command("save", {"kind": "forensic"})), (83, _command("rollback", way_back))):
         story.commands.append((at * S, command))
-        story.acks.append((at * S, Ack(command.id, RUN, commands.SUCCEEDED, "")))
+        story.acks += [
+            (at * S, Ack(command.id, RUN, one, "")) for one in (commands.RUNNING, commands.SUCCEEDED)
+        ]
     facts = Facts(
         steps=[*healthy, *bad, *after],
         step_rows=109,
@@ -80,6 +83,8 @@ ON = "training went on to the end"
 BELOW = "the loss ended below where it was"
 WELL = "the trainer ended well"
 ONCE = "every step is in the history exactly once"
+CARRIED = "each command was carried out once"
+PARTS = "the parts that were to end did, and came back"
 ALL = "the history has all the topics had"
 
 Spoil = Callable[[Evidence], Evidence]
@@ -143,12 +148,18 @@ CASES: dict[str, tuple[Spoil, set[str]]] = {
     "a diagnosis the history lacks": (_facts(diagnoses=lambda rows: []), {FIRED, ALL}),
     "the save was not forensic": (_args(0, kind="regular"), {SAVED}),
     "the save is not on disk": (_facts(checkpoints=_without_file), {SAVED}),
-    "the save was not acknowledged": (_story(lambda story: story.acks.pop(0)), {SAVED}),
+    "the save was not acknowledged": (_story(lambda story: story.acks.pop(1)), {SAVED}),
     "back to an old checkpoint": (_args(1, checkpoint={"step": 50, "path": "50.pt"}), {BACK}),
     "back to a checkpoint that is not verified": (_facts(checkpoints=_unverified), {BACK}),
     "back to nothing": (_args(1, checkpoint=None), {BACK}),
     "before a step from before the fault": (_args(1, before_step=60), {BACK}),
-    "the rollback failed": (_facts(acks=lambda rows: rows[:1]), {BACK, LOWER, ON, BELOW, ALL}),
+    "the rollback failed": (_facts(acks=lambda rows: rows[:2]), {BACK, LOWER, ON, BELOW, ALL}),
+    "a command carried out twice": (_story(lambda story: story.acks.append(story.acks[0])), {CARRIED}),
+    "a command that nobody carried out": (_story(lambda story: story.acks.pop(0)), {CARRIED}),
+    "a part that did not end": (
+        lambda evidence: replace(evidence, restarts=[Restart("gateway", True, 20)]),
+        {PARTS},
+    ),
     "the same learning rate": (_losses(84, 108, learning_rate=0.1), {LOWER}),
     "it stopped early": (_facts(steps=lambda steps: steps[:-1]), {ON, ONCE}),
     "the loss stayed high": (_losses(84, 108, loss=2.6), {BELOW}),
@@ -181,3 +192,59 @@ def test_a_healthy_run_must_be_silent(tmp_path: Path) -> None:
     assert _failed(in_history) == ["no diagnosis at all"]
     quiet.story.commands = closed.story.commands
     assert _failed(quiet) == ["no command", ALL]
+
+
+def _slow() -> Evidence:
+    """220 steps of four ranks; one is named, told to people, and fast again."""
+    story = Story(RUN, Fault("straggler", 60), ended="finished")
+    summary = f"The forward pass of rank {SLOW_RANK} (node) takes 0.3 s"
+    firing = Diagnosis(
+        "d1", "straggler-compute", "straggler", "warning", "firing", RUN, "", summary, rank=SLOW_RANK, step=90
+    )
+    story.diagnoses = [(90 * S, firing), (160 * S, replace(firing, state="resolved"))]
+    facts = Facts(
+        steps=[_step(n, n, 4.0 - 0.015 * n) for n in range(220)],
+        step_rows=220,
+        checkpoints=[],
+        diagnoses=[{"id": "d1", "rule": firing.rule, "state": one} for one in ("firing", "resolved")],
+        commands=[],
+        acks=[],
+        ranks=[3, 0, 1, 2],
+        decisions=[{"decision": "notified", "rule": firing.rule, "action": "notify", "at_ns": 100 * S}],
+        incidents=[{"rule": firing.rule, "state": "resolved", "summary": summary}],
+    )
+    return Evidence(story, facts, Ending(exit_code=0, steps_run=220, last_step=219, unread=0))
+
+
+def _named(rank: int) -> Spoil:
+    def change(story: Story) -> None:
+        story.diagnoses = [(at_ns, replace(one, rank=rank)) for at_ns, one in story.diagnoses]
+
+    return _story(change)
+
+
+NAMED = "the slow rank was named, and no other"
+INCIDENT = "one incident has it as its cause, with the rank's name"
+TOLD = "people were told once, as the rule wants"
+OVER = "it was over when the rank was as fast as before"
+
+SLOW_CASES: dict[str, tuple[Spoil, set[str]]] = {
+    "nothing": (lambda evidence: evidence, set()),
+    "a rank did not train": (_facts(ranks=lambda ranks: ranks[1:]), {"all ranks trained"}),
+    "another rank was named": (_named(SLOW_RANK + 1), {NAMED}),
+    "nothing was said": (_story(lambda story: story.diagnoses.clear()), {NAMED, OVER}),
+    "another rule too": (_story(_other_rule), {"no rule fired that had no reason to", ALL}),
+    "no incident": (_facts(incidents=lambda rows: []), {INCIDENT}),
+    "two incidents": (_facts(incidents=lambda rows: rows * 2), {INCIDENT}),
+    "nobody was told": (_facts(decisions=lambda rows: []), {TOLD}),
+    "told twice": (_facts(decisions=lambda rows: rows * 2), {TOLD}),
+    "it fires on": (_story(lambda story: story.diagnoses.pop()), {OVER}),
+    "it stopped early": (_ending(last_step=240), {ON}),
+}
+
+
+@pytest.mark.parametrize("case", SLOW_CASES)
+def test_the_check_of_a_broken_link_fails_for_a_slow_rank(case: str) -> None:
+    """Each link by itself."""
+    spoil, expected = SLOW_CASES[case]
+    assert set(_failed(spoil(_slow()))) == expected
