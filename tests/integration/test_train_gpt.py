@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -29,15 +30,18 @@ def _run(tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def example() -> ModuleType:
-    """The script as a module."""
+def example() -> Iterator[ModuleType]:
+    """The script as a module, on one thread: more of them wait for each other where the machine is busy."""
     spec = importlib.util.spec_from_file_location("train_gpt", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["train_gpt"] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
-    return module
+    threads = module.torch.get_num_threads()
+    module.torch.set_num_threads(1)
+    yield module
+    module.torch.set_num_threads(threads)
 
 
 def test_the_instrumentation_is_eight_lines() -> None:
