@@ -60,10 +60,11 @@ def incident_of(incident: Record, timeline: bool = False) -> Iterator[Renderable
             ("action    ", "bold"), _action(action), (f"  {action.get('command') or ''}", "dim")
         )
     if cost:
+        gpu_seconds = cost.get("gpu_seconds")
         yield Text.assemble(
             ("cost      ", "bold"),
-            f"{cost.get('lost_steps', 0)} steps, {cost.get('lost_seconds', 0):g} s,"
-            f" {cost.get('gpu_seconds', 0):g} GPU seconds",
+            f"{cost.get('lost_steps', 0)} steps, {cost.get('lost_seconds', 0):g} s, "
+            + ("GPUs unknown" if gpu_seconds is None else f"{gpu_seconds:g} GPU seconds"),
         )
     if timeline:
         yield Text("")

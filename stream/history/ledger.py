@@ -41,6 +41,7 @@ _TIMES: Final = {
 _NS: Final = "_ns"
 _JSON: Final = frozenset([
     "args", "target", "detail", "evidence", "cause", "symptoms", "timeline", "actions", "cost", "silence",
+    "run_mode",
 ])  # fmt: skip
 _NONE: Final = -1
 MOST: Final = 2_000
@@ -53,9 +54,11 @@ def select(kind: str, where: str, parameters: Mapping[str, Any] | None = None, l
     stamps = ", ".join(f"toUnixTimestamp64Nano({name}) AS {name}{_NS}" for name in times)
     # Incidents are a view: one row each already.
     left_out, final = (times, "") if kind == books.INCIDENT else ((*times, *_SOURCE), " FINAL")
+    # Of one moment: as they lie in their topic.
+    order = f"{times[0]} DESC" + ("" if kind == books.INCIDENT else ", src_offset DESC")
     sql = (
         f"SELECT * EXCEPT ({', '.join(left_out)}), {stamps} FROM {table}{final}"
-        f" WHERE {where} ORDER BY {times[0]} DESC LIMIT {limit}"
+        f" WHERE {where} ORDER BY {order} LIMIT {limit}"
     )
     return Query(kind, sql, parameters or {})
 
@@ -94,10 +97,16 @@ def _value(name: str, value: Any) -> Any:
 
 
 def fill(book: Book, run: Run, *queries: Query) -> None:
-    """Put the records of these queries into the book."""
+    """Put the records of these queries into the book, the oldest first as from a topic."""
     for query in queries:
-        for row in run(query):
+        for row in reversed(list(run(query))):
             book.add(query.kind, record_of(query.kind, row))
+
+
+_BEGINS: Final = (
+    "startsWith(command, {id:String}) OR startsWith(incident, {id:String})"
+    " OR startsWith(diagnosis, {id:String})"
+)
 
 
 def about(run: Run, identity: str) -> Book:
@@ -106,12 +115,7 @@ def about(run: Run, identity: str) -> Book:
     fill(
         book,
         run,
-        select(
-            books.DECISION,
-            "startsWith(command, {id:String}) OR startsWith(incident, {id:String})"
-            " OR startsWith(diagnosis, {id:String})",
-            beginning,
-        ),
+        select(books.DECISION, _BEGINS, beginning),
         select(books.COMMAND, "startsWith(id, {id:String})", beginning),
         select(books.DIAGNOSIS, "startsWith(id, {id:String})", beginning),
     )
@@ -120,6 +124,15 @@ def about(run: Run, identity: str) -> Book:
     commands = {c for d in book.decisions.values() if (c := command_id(d))} | set(book.commands)
     diagnoses = {str(d["diagnosis"]) for d in book.decisions.values() if d.get("diagnosis")}
     diagnoses |= {str(r["diagnosis"]) for c in book.commands.values() if (r := c["reason"])["diagnosis"]}
+    # Once more and all together, in their order. Words that were refused, and what tripped the breaker,
+    # name a command in their detail alone.
+    book.decisions.clear()
+    every = {**beginning, "incidents": incidents, "commands": sorted(commands)}
+    where = (
+        f"{_BEGINS} OR incident IN {{incidents:Array(String)}} OR command IN {{commands:Array(String)}}"
+        " OR JSONExtractString(detail, 'command') IN {commands:Array(String)}"
+    )
+    fill(book, run, select(books.DECISION, where, every))
     fill(
         book,
         run,

@@ -6,6 +6,7 @@ from typing import Final
 
 from emitter.vocabulary import events as vocabulary
 from emitter.vocabulary import topics
+from emitter.vocabulary.gpu_metrics import TORCH_DEVICE
 from emitter.vocabulary.topics import MAX_MESSAGE_BYTES
 from stream import events
 from stream.ingest import placing
@@ -16,6 +17,8 @@ from stream.records import BadRecordError, Incoming, Outgoing, Ticks
 
 KIND_EVENTS: Final = "events"
 KIND_TICK: Final = "tick"
+KIND_GPU: Final = "gpu"
+"""Says which GPUs a rank computes on."""
 _KIND_OF: Final = {
     vocabulary.LIFECYCLE: "lifecycle",
     vocabulary.CHECKPOINT_STARTED: "checkpoint",
@@ -62,7 +65,10 @@ def _batch(record: Incoming, group: RunEvents) -> Outgoing:
 
 def kinds(group: RunEvents) -> list[str]:
     """What is inside, so that a reader can skip the batch without decoding it."""
-    return sorted({KIND_EVENTS} | {_KIND_OF[e.name] for e in group.events if e.name in _KIND_OF})
+    found = {KIND_EVENTS} | {_KIND_OF[e.name] for e in group.events if e.name in _KIND_OF}
+    if any(TORCH_DEVICE in e.values for e in group.events):
+        found.add(KIND_GPU)
+    return sorted(found)
 
 
 def _ticks(record: Incoming, beacon: Beacon, partitions: int) -> Ticks:

@@ -48,11 +48,11 @@ class Cost:
             reached = max(reached, end)
         return total / 1e9
 
-    def to_json(self, until_ns: int | None, ranks: int) -> dict[str, Any]:
-        """As an incident shows it."""
+    def to_json(self, until_ns: int | None, gpus: int | None) -> dict[str, Any]:
+        """As an incident shows it; GPU seconds are None where the number of GPUs is."""
         seconds = self.seconds(until_ns)
         return {
             "lost_steps": self.lost_steps,
             "lost_seconds": round(seconds, 3),
-            "gpu_seconds": round(seconds * max(ranks, 1), 3),
+            "gpu_seconds": None if gpus is None else round(seconds * gpus, 3),
         }

@@ -149,12 +149,12 @@ def record(decision: Decision) -> Outgoing:
     return Outgoing(topics.REMEDIATION_INTENTS, value, _key(decision.run), headers=cloudevents.HEADERS)
 
 
-def incident_record(incident: Incident, time_ns: int, ranks: int) -> Outgoing:
+def incident_record(incident: Incident, time_ns: int, gpus: int | None) -> Outgoing:
     """The record of an incident as it stands; each one has the next number."""
     incident.seq += 1
     incident.changed = False
     time = cloudevents.rfc3339(time_ns)
-    data = {**incident.to_json(ranks), "time": time}
+    data = {**incident.to_json(gpus), "time": time}
     value = cloudevents.encode(
         cloudevents.INCIDENT, f"{incident.id}/{incident.seq}", incident.run, time, data
     )

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from emitter.vocabulary import events as vocabulary
+from emitter.vocabulary.gpu_metrics import HW_ID, TORCH_DEVICE
 from emitter.vocabulary.supervision import SUPERVISOR_ROLE
 from stream.events import Batch, Event, Resource
 from stream.remediate.checkpoints import Checkpoint, checkpoint_of
@@ -16,7 +17,10 @@ MODE_ATTRIBUTE: Final = "trainwarden.mode"
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """A ``train.lifecycle`` event of a rank, or a finished checkpoint. Times are Unix nanoseconds."""
+    """A ``train.lifecycle`` event of a rank, a finished checkpoint, or a GPU that the rank computes on.
+
+    Times are Unix nanoseconds.
+    """
 
     attempt: int
     time: int
@@ -27,6 +31,7 @@ class Fact(msgspec.Struct, frozen=True):
     mode: str | None = None
     state: str | None = None
     checkpoint: Checkpoint | None = None
+    gpu: str | None = None
 
 
 def facts_of(batch: Batch) -> list[Fact]:
@@ -40,7 +45,8 @@ def _fact(event: Event, sender: Resource) -> Fact | None:
         return None
     checkpoint = checkpoint_of(event)
     state = event.values.get(vocabulary.LIFECYCLE_STATE) if event.name == vocabulary.LIFECYCLE else None
-    if checkpoint is None and not isinstance(state, str):
+    device = event.values.get(TORCH_DEVICE)
+    if checkpoint is None and not isinstance(state, str) and device is None:
         return None
     return Fact(
         attempt=sender.attempt,
@@ -52,4 +58,6 @@ def _fact(event: Event, sender: Resource) -> Fact | None:
         mode=sender.attributes.get(MODE_ATTRIBUTE),
         state=state if isinstance(state, str) else None,
         checkpoint=checkpoint,
+        # A device's name is only torch's own: two processes may call two cards cuda:0.
+        gpu=None if device is None else str(event.values.get(HW_ID, f"{sender.node}/{sender.rank}/{device}")),
     )

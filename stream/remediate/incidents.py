@@ -209,8 +209,8 @@ class Incident:
         """The steps in this state."""
         return [step for step in self.steps if step.state is state]
 
-    def to_json(self, ranks: int) -> dict[str, Any]:
-        """The ``data`` of its event. ``ranks``: by how many ranks the cost in GPU seconds is counted."""
+    def to_json(self, gpus: int | None) -> dict[str, Any]:
+        """The ``data`` of its event. ``gpus``: how many the run has; None where that is not known."""
         place = self.cause()
         ended = None if self.ended_ns is None else cloudevents.rfc3339(self.ended_ns)
         return {
@@ -219,7 +219,7 @@ class Incident:
             "ended": ended, "cause": self.members[place].to_json(),
             "symptoms": [m.to_json() for n, m in enumerate(self.members) if n != place],
             "timeline": self.timeline, "actions": [step.to_json() for step in self.steps],
-            "outcome": self.outcome, "cost": self.cost.to_json(self.ended_ns, ranks),
+            "outcome": self.outcome, "cost": self.cost.to_json(self.ended_ns, gpus),
             "left_out": self.left_out,
         }  # fmt: skip
 

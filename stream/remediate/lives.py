@@ -24,6 +24,8 @@ def learn(turn: Turn, run: Run, facts: tuple[Fact, ...]) -> None:
     for fact in facts:
         if fact.checkpoint is not None:
             run.checkpoints.add(fact.checkpoint)
+        if fact.gpu is not None and fact.attempt == run.attempt:
+            run.gpus.setdefault(fact.rank, set()).add(fact.gpu)
         if fact.state is None or fact.attempt < run.attempt:
             continue
         if fact.state in vocabulary.SUPERVISOR_STATES:

@@ -14,7 +14,7 @@ from stream.progress import Place, Progress
 from stream.records import BadRecordError, Incoming, Outgoing, Ticks
 from stream.remediate import reports
 from stream.remediate.clock import Clock
-from stream.remediate.facts import facts_of
+from stream.remediate.facts import Fact, facts_of
 from stream.remediate.plan import plan_of
 from stream.remediate.reports import Report, Word, source_of
 from stream.rulebook import bundle
@@ -22,11 +22,12 @@ from stream.rulelang import RuleErrors, RuleSet
 
 log = logging.getLogger(__name__)
 
-RELEVANT_KINDS: Final = frozenset({"tick", "lifecycle", "checkpoint", "rules"})
+RELEVANT_KINDS: Final = frozenset({"tick", "lifecycle", "checkpoint", "rules", "gpu"})
 TICK_NS: Final = 10**9
 IDLE_TICK_NS: Final = 15 * 10**9
 ACTIVE_NS: Final = 600 * 10**9
 """Clock records: one a second while something was reported in the last ten minutes, else one in fifteen."""
+REMEMBERED_GPUS: Final = 100_000
 _STRINGS: Final = ("id", "rule", "category", "state", "run", "time", "summary")
 
 Believe = Callable[[bytes, dict[str, bytes]], str]
@@ -38,6 +39,20 @@ class _Partition:
         self.progress, self.clock = Progress(), Clock()
         self.rules: RuleSet | None = None
         self.told_ns = self.active_ns = 0
+        self.gpus: set[tuple[str, Fact]] = set()
+
+    def first_of(self, run: str, facts: list[Fact]) -> tuple[Fact, ...]:
+        """The facts without those about GPUs that were told: every sample repeats them."""
+        kept = []
+        for fact in facts:
+            about = (run, Fact(fact.attempt, 0, fact.rank, gpu=fact.gpu))
+            if fact.gpu is None or about not in self.gpus:
+                kept.append(fact)
+            if fact.gpu is not None:
+                if len(self.gpus) >= REMEMBERED_GPUS:
+                    self.gpus.clear()
+                self.gpus.add(about)
+        return tuple(kept)
 
 
 class Reporter:
@@ -122,7 +137,7 @@ class Reporter:
         return Ticks([reports.encode(Report(source_of(record), self._now(), now))])
 
     def _facts(self, record: Incoming, held: _Partition, batch: events.Batch) -> list[Outgoing]:
-        facts, source = tuple(facts_of(batch)), batch.source
+        facts, source = held.first_of(batch.run, facts_of(batch)), batch.source
         if not facts:
             return []
         place = (source.topic, source.partition, source.last)

@@ -19,8 +19,9 @@ class Run:
     """One run. ``ended`` holds the ranks of this attempt whose lifecycle ended, and how.
 
     ``modes``: what each rank's resource attribute asks for. ``spent``: times (ns) at which actions were
-    sent, by action. ``over_ns``: when the last rank of the attempt was seen to have ended. ``gone``: no other
-    attempt will follow.
+    sent, by action. ``gpus``: those that each rank computes on; ``gpus_before``: how many the last attempt
+    had. ``over_ns``: when the last rank of the attempt was seen to have ended. ``gone``: no other attempt
+    will follow.
     """
 
     id: str
@@ -31,6 +32,8 @@ class Run:
     ranks: set[int | None] = field(default_factory=set)
     nodes: dict[int | None, str] = field(default_factory=dict)
     modes: dict[int | None, str] = field(default_factory=dict)
+    gpus: dict[int | None, set[str]] = field(default_factory=dict)
+    gpus_before: int | None = None
     ended: dict[int | None, str] = field(default_factory=dict)
     over_ns: int | None = None
     gone: bool = False
@@ -60,9 +63,12 @@ class Run:
         return set()
 
     @property
-    def size(self) -> int:
-        """How many ranks there are, as far as is known."""
-        return self.world_size or len(self.ranks) or 1
+    def gpu_count(self) -> int | None:
+        """How many GPUs the run has, by what its ranks say; None while some have not said it."""
+        ranks = range(self.world_size) if self.world_size else self.ranks
+        if not ranks or any(rank not in self.gpus for rank in ranks):
+            return self.gpus_before
+        return len(set().union(*(self.gpus[rank] for rank in ranks)))
 
     @property
     def mode(self) -> str | None:
@@ -100,7 +106,8 @@ class Run:
 
     def begin_attempt(self, attempt: int) -> None:
         """Forget what belongs to an older attempt; checkpoints, cooldowns and budgets outlive it."""
+        self.gpus_before = self.gpu_count
         self.attempt = attempt
         self.over_ns, self.began_ns, self.gone = None, None, False
-        for known in (self.ranks, self.ended, self.nodes, self.modes):
+        for known in (self.ranks, self.ended, self.nodes, self.modes, self.gpus):
             known.clear()

@@ -72,7 +72,7 @@ class Turn:
 
     def publish(self, run: Run, incident: Incident, time_ns: int) -> None:
         """The incident as it stands now."""
-        self.made.append(decisions.incident_record(incident, time_ns, run.size))
+        self.made.append(decisions.incident_record(incident, time_ns, run.gpu_count))
 
     def place(self, before: dict[str, Placed], run: Run) -> None:
         """Say where the ranks of a run are, where that changed."""

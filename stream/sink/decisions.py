@@ -109,7 +109,7 @@ def _add_incident(record: Record, rows: Rows) -> None:
         take.time("ended") if data.get("ended") is not None else None, take.text("outcome"),
         cause.text("rule"), cause.text("category"), cause.text("severity"), cause.text("summary"),
         cost.integer("lost_steps") or 0, cost.number("lost_seconds") or 0.0,
-        cost.number("gpu_seconds") or 0.0,
+        cost.number("gpu_seconds"),
         take.json("cause"), take.array("symptoms"), take.array("timeline"), take.array("actions"),
         *record.source,
     ))  # fmt: skip
@@ -120,9 +120,10 @@ def add_control(record: Record, rows: Rows, recent: Recent) -> None:
     said = control.decode_control(record.value)
     take = Checked("control", vars(said))
     silence = clean(cloudevents.dumps(vars(said.silence))) if said.silence is not None else ""
+    run_mode = clean(cloudevents.dumps(vars(said.run_mode))) if said.run_mode is not None else ""
     rows.add(tables.CONTROL, (
         said.id, take.text("kind"), take.text("author"), take.time("time"), take.text("command"),
-        take.text("reason"), silence, *record.source,
+        take.text("reason"), silence, run_mode, *record.source,
     ))  # fmt: skip
 
 

@@ -131,7 +131,7 @@ SCHEMAS: Final = {
     CONTROL: pa.schema(
         [
             ("id", pa.string()), ("kind", LOW), ("author", LOW), ("time", TIME), ("command", pa.string()),
-            ("reason", pa.string()), ("silence", pa.string()), *SOURCE,
+            ("reason", pa.string()), ("silence", pa.string()), ("run_mode", pa.string()), *SOURCE,
         ]
     ),
     RUNS: pa.schema(

@@ -189,6 +189,11 @@ class Scene:
         fact = Fact(sender.pop("attempt", 0), self.wall_ns, state=state, **sender)
         return self._report(run=run, facts=(fact,))
 
+    def gpu(self, name: str, run: str = RUN, **sender: Any) -> list[Decision]:
+        """A rank computes on this GPU."""
+        fact = Fact(sender.pop("attempt", 0), self.wall_ns, gpu=name, **sender)
+        return self._report(run=run, facts=(fact,))
+
     def checkpoint(self, step: int, at_s: float, **values: Any) -> list[Decision]:
         """A checkpoint was saved and verified."""
         all_values = {

@@ -169,14 +169,17 @@ def test_an_incident_is_published_at_every_change_under_a_new_number() -> None:
         ("save", "succeeded"), ("rollback", "succeeded"), ("pause", "withdrawn"),
     ]  # fmt: skip
     assert [line["kind"] for line in last["timeline"]][:4] == ["diagnosis", "sent", "acting", "succeeded"]
-    assert last["cost"] == {"lost_steps": 30, "lost_seconds": 51.0, "gpu_seconds": 51.0}
+    assert last["cost"] == {"lost_steps": 30, "lost_seconds": 51.0, "gpu_seconds": None}
 
 
-def test_a_hang_costs_the_time_it_lasts_times_the_ranks() -> None:
-    """From the first sign until the next attempt trains, and what has to be done again."""
+def test_a_hang_costs_the_time_it_lasts_times_the_gpus() -> None:
+    """From the first sign until the next attempt trains, and what is to be made again; ranks share some."""
     scene = Scene(restart_s=600.0)
     for rank in range(4):
         scene.lifecycle("started", rank=rank, world_size=4)
+        assert scene.run().gpu_count is None
+        scene.gpu(f"GPU-{rank // 2}", rank=rank)
+        scene.gpu(f"GPU-{rank // 2 + 7}", rank=rank)
     scene.checkpoint(100, at_s=10)
     scene.fire("hung", at_s=20, step=150, evidence={})
     scene.tick(60)
