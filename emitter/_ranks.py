@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from emitter import _shared_run
 from emitter._guard import logger
 from emitter._settings import Settings
 
@@ -72,7 +73,7 @@ def identify(settings: Settings, environ: Mapping[str, str] | None = None) -> Id
     world_size = _first(settings.world_size, _of(launcher, "world_size", environ), 1)
     name = settings.run or _script()
     return Identity(
-        run=settings.run_id or _job_id(launcher, environ) or _made_up(name, world_size),
+        run=settings.run_id or _job_id(launcher, environ) or _common(name, world_size, settings, environ),
         run_name=name,
         attempt=settings.attempt_base + _restarts(launcher, environ),
         rank=_first(settings.rank, _of(launcher, "rank", environ), 0),
@@ -129,13 +130,21 @@ def _job_id(launcher: Launcher | None, environ: Mapping[str, str]) -> str | None
     return f"slurm-{slurm}" if slurm else None
 
 
-def _made_up(name: str, world_size: int) -> str:
-    if world_size > 1:
+def _common(name: str, world_size: int, settings: Settings, environ: Mapping[str, str]) -> str:
+    """An id that nobody gave, the same on all ranks where they have anything in common."""
+    if world_size == 1:
+        return _made_up(name)
+    store = None if settings.store == "off" else settings.store
+    found = _shared_run.of_agent(name, environ) or _shared_run.over_store(store, lambda: _made_up(name))
+    if found is None:
         logger.warning(
             "%d ranks have no run id in common, so each reports a run of its own: set TRAINWARDEN_RUN_ID "
-            "to the same value on all of them (taking it from rank 0 through the job's store is not "
-            "supported yet)", world_size,
+            "to the same value on all of them, or call init() after init_process_group()", world_size,
         )  # fmt: skip
+    return found or _made_up(name)
+
+
+def _made_up(name: str) -> str:
     return f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(2).hex()}"
 
 

@@ -60,6 +60,7 @@ def fault(forks: Forks, folder: Path, size: int, point: tuple[int, str, str], wh
             let_go_on(ranks, rank)
         others = [other for other in range(size) if act != "kill" or other != rank]
         ends_or_goes_on(ranks, others)
+        come_to_the_count(ranks, others)
         ranks.assert_no_split()
         print(f"{asked}: ran {ranks.ran()}, exit codes {[child.process.poll() for child in ranks.children]}")
         if act in ("kill", "stop"):
@@ -87,3 +88,13 @@ def ends_or_goes_on(ranks: Ranks, who: list[int]) -> None:
     for rank in who:
         code = ranks.children[rank].process.poll()
         assert code in (None, RESTART), f"rank {rank} ended with {code}\n{ranks.logs()}"
+
+
+def come_to_the_count(ranks: Ranks, who: list[int]) -> None:
+    """If anybody ran the command, all that live come beyond that count: one may be far behind."""
+
+    def beyond(rank: int) -> bool:
+        ended = ranks.children[rank].process.poll() is not None
+        return ended or all(ranks.count(rank) > max(ran.values()) for ran in ranks.ran().values())
+
+    wait_for(lambda: all(beyond(rank) for rank in who), LIMIT_S, "every rank to pass the count or to end")

@@ -8,6 +8,7 @@ the protocol is asked for by TRAINER_FAULT=rank:operation:key:place:act, for ins
 from __future__ import annotations
 
 import base64
+import ctypes
 import json
 import os
 import random
@@ -26,6 +27,7 @@ from emitter.vocabulary.commands import Ack
 
 def main(rank: int, size: int, folder: str, port: int) -> None:
     """One rank, until a command or the test ends it, or STEPS are done."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it does not outlive a launcher
     place = Path(folder)
     _arrange_fault(rank, place)
     import torch.distributed as dist

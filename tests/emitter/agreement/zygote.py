@@ -20,7 +20,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from tests.emitter.agreement import trainer
+from tests.emitter.agreement import identity, trainer
 
 
 def main() -> None:
@@ -86,6 +86,9 @@ def _work(argv: list[str]) -> None:
         print("up", flush=True)
         while store is not None:
             signal.pause()
+    if argv[0] == "identity":
+        identity.main(argv[1], early=False)
+        return
     trainer.main(int(argv[0]), int(argv[1]), argv[2], int(argv[3]))
 
 
