@@ -17,6 +17,7 @@ from bench.row import Row
 NAMES = (
     "import_time",
     "step_call",
+    "agreement_cost",
     "slowdown",
     "encode",
     "file_lines",
