@@ -27,12 +27,9 @@ SEARCHES = [
 NIGHTLY = [
     (2, 2, 1, 2, False),
     (2, 3, 2, 0, False),
-    (2, 1, 2, 1, False),
     (2, 1, 1, 0, True),
-    (2, 1, 1, 1, True),
     (3, 1, 1, 1, False),
     (3, 1, 1, 2, False),
-    (3, 2, 1, 1, False),
 ]
 
 
