@@ -31,7 +31,8 @@ test: lint types $(STAMP)  ## lint, types, import contracts, all tests that need
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not kafka and not collector and not browser and not nightly" $(ARGS)
 
 KAFKA_TESTS := tests/kafka tests/integration/test_demo.py tests/stream/test_worker_loop.py \
-	tests/stream/faustkit/test_outlet.py tests/stream/gateway/test_stock_sdk.py
+	tests/stream/faustkit/test_outlet.py tests/stream/gateway/test_stock_sdk.py \
+	tests/stream/test_breaker.py tests/stream/test_node_signals.py
 
 test-kafka: $(STAMP)  ## the same end-to-end tests on Apache Kafka (needs Java 17 and Maven)
 	TRAINWARDEN_TEST_KAFKA=apache $(BIN)/python -m pytest -m "not nightly" $(or $(ARGS),$(KAFKA_TESTS))

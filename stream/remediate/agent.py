@@ -13,8 +13,8 @@ from stream.faustkit.consume import Before, Handle, Host
 from stream.progress import Place
 from stream.records import Incoming
 from stream.remediate import reports
-from stream.remediate.bench import Bench
 from stream.remediate.decisions import Sign
+from stream.remediate.holder import Holder
 from stream.remediate.rebuild import read_before
 from stream.remediate.reporter import Reporter
 from stream.remediate.reports import Report
@@ -40,9 +40,9 @@ def attach(app: Any, host: Host, rules: RuleSet, settings: Settings, sign: Sign 
     _attach_agent(app, host, topics.REMEDIATION_CONTROL, reporter.word)
     on_assigned(app, topics.TRAIN_DIAGNOSES, reporter.keep)
 
-    bench = Bench(settings, sign, time.time_ns)
-    _attach_agent(app, host, topics.REMEDIATION_INTENTS, bench.intent, _catch_up(host.outlet.kafka, bench))
-    on_assigned(app, topics.REMEDIATION_INTENTS, bench.keep)
+    holder = Holder(settings, sign, time.time_ns)
+    _attach_agent(app, host, topics.REMEDIATION_INTENTS, holder.intent, _catch_up(host.outlet.kafka, holder))
+    on_assigned(app, topics.REMEDIATION_INTENTS, holder.keep)
 
 
 async def announce(host: Host, settings: Settings) -> None:
@@ -50,15 +50,15 @@ async def announce(host: Host, settings: Settings) -> None:
     await host.outlet.send([reports.encode(Report(None, time.time_ns(), policy=settings))])
 
 
-def _catch_up(kafka: str, bench: Bench) -> Before:
+def _catch_up(kafka: str, holder: Holder) -> Before:
     """Before the first record of the log, and after a gap, the arbiter learns what came before."""
 
     async def before(record: Incoming) -> bool:
-        place = bench.place(record)
+        place = holder.place(record)
         if place in (Place.AFTER_GAP, Place.NEW_LOG):
-            read = await read_before(kafka, record.offset, bench.settings.lookback_s)
+            read = await read_before(kafka, record.offset, holder.settings.lookback_s)
             log.info("remediation: %d records of its log read back, going on at %d", len(read), record.offset)
-            bench.begin(read, keep_breaker=place is Place.NEW_LOG)
+            holder.begin(read, keep_breaker=place is Place.NEW_LOG)
         return place is not Place.REPEATED
 
     return before

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from emitter.vocabulary import cloudevents, commands, topics
 from emitter.vocabulary.commands import Command
 from stream.records import Incoming, Outgoing
-from stream.remediate.bench import Bench
+from stream.remediate.holder import Holder
 from stream.remediate.settings import Breaker, Settings
 from tests.stream.remediate.scenes import START_NS, Scene, log_record
 
@@ -61,8 +61,8 @@ class Topics:
     executed: dict[str, int] = field(default_factory=dict)
     refused_as_known: int = 0
 
-    def bench(self) -> Bench:
-        return Bench(SETTINGS, lambda value: [], lambda: START_NS)
+    def holder(self) -> Holder:
+        return Holder(SETTINGS, lambda value: [], lambda: START_NS)
 
     def log(self) -> list[Incoming]:
         return [
@@ -96,10 +96,10 @@ class Topics:
 def undisturbed(scene: Scene) -> Topics:
     """One worker, from the first record to the last."""
     world = Topics(scene)
-    bench = world.bench()
-    bench.begin([], keep_breaker=False)
+    holder = world.holder()
+    holder.begin([], keep_breaker=False)
     for record in world.log():
-        world.write(bench.intent(record))
+        world.write(holder.intent(record))
     return world
 
 
@@ -113,13 +113,13 @@ def test_a_worker_killed_between_any_two_steps_repeats_nothing_and_loses_nothing
     }
     for death in range(len(scene.log)):
         world = Topics(scene)
-        first, log = world.bench(), world.log()
+        first, log = world.holder(), world.log()
         first.begin([], keep_breaker=False)
         for record in log[:death]:
             world.write(first.intent(record))
         dying = first.intent(log[death])
         world.write(dying[: int(len(dying) * written)])
-        second = world.bench()  # nothing but the log is left
+        second = world.holder()  # nothing but the log is left
         second.begin(log[:death], keep_breaker=False)
         for record in log[death:]:
             world.write(second.intent(record))
@@ -134,9 +134,9 @@ def test_a_worker_that_is_always_killed_before_it_commits_decides_the_same() -> 
     log = world.log()
     for number, record in enumerate(log):
         for _ in range(2):
-            bench = world.bench()
-            bench.begin(log[:number], keep_breaker=False)
-            world.write(bench.intent(record))
+            holder = world.holder()
+            holder.begin(log[:number], keep_breaker=False)
+            world.write(holder.intent(record))
     assert world.ledger() == whole.ledger()
     assert world.executed == whole.executed
     assert world.refused_as_known > 0
@@ -155,17 +155,17 @@ def test_partitions_that_report_again_after_a_crash_change_nothing() -> None:
 def test_a_log_of_the_embedded_broker_that_begins_again_keeps_breaker_and_silences() -> None:
     """The rest is as if nothing had been: what was under way was lost with the broker."""
     scene = long_story()
-    bench = Topics(scene).bench()
+    holder = Topics(scene).holder()
     reset = next(
         n for n, one in enumerate(scene.log) if one.word and one.word.data["kind"] == "reset_breaker"
     )
-    bench.begin(Topics(scene).log()[:reset], keep_breaker=False)
-    assert bench.arbiter is not None
-    assert bench.arbiter.state.tripped is not None
-    bench.begin([], keep_breaker=True)
-    assert bench.arbiter.state.tripped is not None
-    assert "s1" in bench.arbiter.state.silences
-    assert bench.arbiter.state.runs == {}
+    holder.begin(Topics(scene).log()[:reset], keep_breaker=False)
+    assert holder.arbiter is not None
+    assert holder.arbiter.state.tripped is not None
+    holder.begin([], keep_breaker=True)
+    assert holder.arbiter.state.tripped is not None
+    assert "s1" in holder.arbiter.state.silences
+    assert holder.arbiter.state.runs == {}
 
 
 RULES = ["gradient-explosion", "loss-not-finite", "hung", "told", "best", "timeout", "broken-card"]

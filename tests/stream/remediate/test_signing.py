@@ -8,21 +8,21 @@ from emitter.signing import TrustedKeys, verify
 from emitter.vocabulary import commands, topics
 from stream.keys import WORKER, KeyStore, Signer
 from stream.records import Incoming, Outgoing
-from stream.remediate.bench import Bench
 from stream.remediate.decisions import Sign
+from stream.remediate.holder import Holder
 from stream.remediate.settings import Settings
 from tests.stream.remediate.scenes import Scene, log_record
 
 
 def _written(scene: Scene, sign: Sign | None) -> list[Outgoing]:
     """What a worker with this key writes when it reads the log of the scene."""
-    bench = Bench(Settings(mode="act"), sign, lambda: scene.wall_ns)
-    bench.begin([], keep_breaker=False)
+    holder = Holder(Settings(mode="act"), sign, lambda: scene.wall_ns)
+    holder.begin([], keep_breaker=False)
     records = [
         Incoming(topics.REMEDIATION_INTENTS, 0, offset, log_record(report))
         for offset, report in enumerate(scene.log)
     ]
-    return [out for record in records for out in bench.intent(record)]
+    return [out for record in records for out in holder.intent(record)]
 
 
 def test_what_is_sent_is_signed_also_when_it_is_sent_again(tmp_path: Path) -> None:

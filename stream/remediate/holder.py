@@ -19,7 +19,7 @@ from stream.remediate.turn import Made
 log = logging.getLogger(__name__)
 
 
-class Bench:
+class Holder:
     """Holds the arbiter while this worker holds the log. ``now``: the wall clock in nanoseconds.
 
     Without ``sign`` no command leaves; the policy then says that there is no key (``Settings.can_sign``).
