@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -56,13 +57,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
     rows: list[Row] = []
+    failed: list[str] = []
     console = Console()
     for name in options.names or NAMES:
         with console.status(f"measuring {name} ..."):
-            rows += importlib.import_module(f"bench.{name}").measure()
+            try:
+                rows += importlib.import_module(f"bench.{name}").measure()
+            except Exception as error:  # noqa: BLE001 - what was measured so far is still printed
+                failed.append(f"bench: {name}: {type(error).__name__}: {error}")
     print_table(rows)
     if options.json:
         options.json.write_text(json.dumps([{**asdict(row), "ratio": row.ratio} for row in rows], indent=1))
+    if failed:
+        sys.exit("\n".join(failed))
 
 
 if __name__ == "__main__":
