@@ -37,7 +37,7 @@ _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 16
 
 
 def free_port() -> int:
-    """A TCP port that nothing listens on: none that the kernel hands out, nor another test process at work."""
+    """A TCP port that nothing listens on, of those that neither the kernel nor another worker hands out."""
     numbers = random.SystemRandom()  # the other generator gives every test the same
     while True:
         port = numbers.randrange(10_240, 32_768, 16) + _WORKER
