@@ -31,7 +31,7 @@ def test_no_bytes_are_an_empty_request() -> None:
 @pytest.mark.parametrize(
     ("payload", "hint"),
     [
-        (gzip.compress(b"x"), "look like gzip: decompress them, or say Content-Encoding: gzip"),
+        (gzip.compress(b"x", mtime=0), "look like gzip: decompress them, or say Content-Encoding: gzip"),
         (b' {"resourceLogs": []}', "look like JSON: say Content-Type: application/json"),
         (b"\xff\xff\xff", "truncated, not OTLP"),
         (_request().SerializeToString()[:-1], "truncated, not OTLP"),
