@@ -192,7 +192,7 @@ def test_params_are_overridden_on_the_command_line(pack: Path, data: Path) -> No
     ("name", "content", "said"),
     [
         ("empty.jsonl", b"", "the file is empty"),
-        ("empty.log.gz", gzip.compress(b""), "the file is empty"),
+        ("empty.log.gz", gzip.compress(b"", mtime=0), "the file is empty"),
         ("model.bin", b"\x80\x02}q\x00\x00\x00", "byte 4: expected text or recorded data, got binary data"),
         ("model.pt", b"PK\x03\x04rest", "got a zip archive (or a PyTorch checkpoint)"),
         ("log.txt", "wide".encode("utf-16"), "got UTF-16 text; iconv -f UTF-16 -t UTF-8"),
@@ -238,7 +238,7 @@ def _state(steps: int) -> str:
         ),
         (
             "a.jsonl.gz",
-            gzip.compress(BAD_STEPS.encode() + GOOD_STEPS)[:-400],
+            gzip.compress(BAD_STEPS.encode() + GOOD_STEPS, mtime=0)[:-400],
             r"after line \d+: the compressed data ends",
         ),
         (

@@ -25,9 +25,9 @@ def _raw_deflate(data: bytes) -> bytes:
     [
         (TEXT, ""),
         (TEXT, "identity"),
-        (gzip.compress(TEXT), "gzip"),
-        (gzip.compress(TEXT), " GZIP "),
-        (gzip.compress(TEXT[:7]) + gzip.compress(TEXT[7:]), "gzip"),
+        (gzip.compress(TEXT, mtime=0), "gzip"),
+        (gzip.compress(TEXT, mtime=0), " GZIP "),
+        (gzip.compress(TEXT[:7], mtime=0) + gzip.compress(TEXT[7:], mtime=0), "gzip"),
         (zlib.compress(TEXT), "deflate"),
         (_raw_deflate(TEXT), "deflate"),
     ],
@@ -64,10 +64,10 @@ def test_bombs_stop_at_the_limit() -> None:
     ("data", "encoding", "message"),
     [
         (b"", "gzip", "the compressed data ends early"),
-        (gzip.compress(TEXT)[:-5], "gzip", "the compressed data ends early"),
+        (gzip.compress(TEXT, mtime=0)[:-5], "gzip", "the compressed data ends early"),
         (TEXT, "gzip", "expected gzip, got bytes that do not decompress"),
         (TEXT, "deflate", "expected deflate, got bytes that do not decompress"),
-        (gzip.compress(TEXT) + b"tail", "gzip", "expected gzip, got bytes that do not decompress"),
+        (gzip.compress(TEXT, mtime=0) + b"tail", "gzip", "expected gzip, got bytes that do not decompress"),
     ],
 )
 def test_damaged_bodies(data: bytes, encoding: str, message: str) -> None:

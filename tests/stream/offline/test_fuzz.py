@@ -35,7 +35,7 @@ GOOD = {
     "csv": b"step,loss\n" + b"".join(b"%d,2.5\n" % step for step in range(20)),
     "log": b"".join(b"[rank1]: iter %d: loss 2.5, time 20ms\n" % step for step in range(20)),
     "parquet": _parquet(),
-    "gzip": gzip.compress(b'{"step": 1, "loss": 2}\n' * 50),
+    "gzip": gzip.compress(b'{"step": 1, "loss": 2}\n' * 50, mtime=0),
 }
 _FUZZ: Callable[[Callable[..., None]], Callable[..., None]] = settings(
     max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
