@@ -57,6 +57,7 @@ def load_text(text: str, path: Path) -> RuleSet:
 def read_texts(paths: Sequence[Path], errors: list[RuleError]) -> dict[str, str]:
     """The texts of all packs in these files and folders, and of their pages: what ``load_texts`` takes."""
     found: dict[str, str] = {}
+    folders: set[Path] = set()
     for path in paths:
         inside = [path]
         if path.is_dir():
@@ -67,7 +68,9 @@ def read_texts(paths: Sequence[Path], errors: list[RuleError]) -> dict[str, str]
             text = _read(file, errors)
             if text is not None:
                 found[str(file)] = text
-                _read_pages(file.parent / FOLDER, found)
+                folders.add(file.parent / FOLDER)
+    for folder in sorted(folders):
+        _read_pages(folder, found)
     return found
 
 
