@@ -1,5 +1,6 @@
 -- gpu_seconds of an incident: NULL where the number of GPUs is not known, as without samples of torch's allocator.
 -- train_control.run_mode: the mode that a person set for runs, as JSON; '' for other words.
+-- Writer: stream/sink, from topics remediation.intents and remediation.control.
 
 ALTER TABLE train_incident_changes {on_cluster} MODIFY COLUMN gpu_seconds Nullable(Float64) CODEC(ZSTD(1));
 

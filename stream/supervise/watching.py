@@ -49,7 +49,7 @@ class Finding:
         if self.silent:
             return f"{who} could not run for {self.age_s:.0f} s: C code holds the GIL, or it is stopped"
         phase, step = self.pulse.phase, self.pulse.step
-        return f"{who} made no progress for {self.age_s:.0f} s in phase {phase}, since step {step}"
+        return f"{who} stood still for {self.age_s:.0f} s in phase {phase}, since step {step}"
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
@@ -17,6 +18,7 @@ from emitter.vocabulary import cloudevents, commands, control, diagnoses, topics
 from emitter.vocabulary.commands import Ack, Command
 from emitter.vocabulary.control import Control, RunMode, Silence
 from emitter.vocabulary.diagnoses import Diagnosis
+from stream import topics as administration
 from stream.remediate.decisions import Decision, record
 from stream.schemas.__main__ import DOCS, files
 from stream.schemas.messages import all_messages
@@ -136,7 +138,7 @@ def _references(node: Any) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_the_example_subscriber(broker: str, tmp_path: Any) -> None:
+def test_the_example_subscriber(bare: str, tmp_path: Any) -> None:
     """Plain aiokafka, at most twenty lines of code; it prints each event of a run once."""
     import sys
 
@@ -148,8 +150,9 @@ def test_the_example_subscriber(broker: str, tmp_path: Any) -> None:
     assert len(code) <= 20
     run = uuid.uuid4().hex
     one, two = kafka_side.command(run, "save"), kafka_side.command(run, "stop")
-    kafka_side.send(broker, topics.REMEDIATION_COMMANDS, one, one, two)
-    child = Child([sys.executable, str(path), broker], tmp_path / "log")
+    asyncio.run(administration.apply(bare)).check()
+    kafka_side.send(bare, topics.REMEDIATION_COMMANDS, one, one, two)
+    child = Child([sys.executable, str(path), bare], tmp_path / "log")
     try:
         wait_for(lambda: two.id in child.log() or child.process.poll() is not None, 60, "the command")
         lines = [line for line in child.log().splitlines() if run in line]
