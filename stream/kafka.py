@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 
@@ -22,6 +23,8 @@ async def knock(bootstrap: str) -> None:
             failure = error
         else:
             writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
             return
     raise failure or OSError("no broker given")
 

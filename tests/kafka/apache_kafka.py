@@ -137,7 +137,8 @@ async def _answers(bootstrap: str) -> bool:
     from stream.broker import BrokerError, wait_ready
 
     try:
-        await wait_ready(bootstrap, timeout=2.0)
+        # Longer than a request may take: who is cancelled inside aiokafka leaves connections open.
+        await wait_ready(bootstrap, timeout=20.0)
     except (BrokerError, OSError):
         return False
     return True
