@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from emitter.vocabulary.commands import CLOCK_SKEW_S
 from stream.doctor.finding import Finding, error, ok, skipped, warning
+from stream.doctor.history import SKEW_S
 
 CHECK: Final = "gateway"
 _TIMEOUT_S: Final = 10.0
-_SKEW_S: Final = 5.0
 
 
 def look(url: str) -> Finding:
@@ -48,7 +48,7 @@ def _refused(url: str, refused: urllib.error.HTTPError) -> Finding:
 def _ready(url: str, headers: Any, page: Any) -> Finding:
     date = headers.get("Date")
     skew = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
-    if abs(skew) <= _SKEW_S:
+    if abs(skew) <= SKEW_S:
         return ok(CHECK, f"{url} is ready")
     said = f"{url} is ready, but its clock is {abs(skew):.0f} s {'ahead' if skew > 0 else 'behind'}"
     judge = error if abs(skew) > CLOCK_SKEW_S else warning

@@ -10,9 +10,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from emitter.vocabulary.commands import CLOCK_SKEW_S
 from stream import history
 from stream.doctor.finding import Finding, error, ok, warning
-from stream.history.client import Address, first_line
+from stream.history.client import Address, error_code, first_line
 from stream.history.errors import MigrationError
-from stream.history.migrate import missing
+from stream.history.migrate import UNKNOWN_DATABASE, missing
 
 HISTORY, SCHEMA, CLOCKS, REFUSALS = "history", "schema", "clocks", "refused commands"
 FRESH_S: Final = 300.0
@@ -55,6 +55,9 @@ def look(url: str, since_s: float) -> list[Finding]:
     except history.HistoryError as problem:
         return [error(HISTORY, str(problem), "start it, or name another with --clickhouse")]
     except ClickHouseError as problem:
+        if error_code(problem) == UNKNOWN_DATABASE:
+            name = Address.parse(url).database
+            return [error(SCHEMA, f"there is no database {name}", "`trainwarden db migrate` makes it")]
         cure = "check user, password and rights; --clickhouse http://USER:PASSWORD@HOST:PORT/DATABASE"
         return [error(HISTORY, f"{Address.parse(url)}: {first_line(problem)}", cure)]
 

@@ -21,7 +21,7 @@ from stream.history.errors import MigrationError
 from stream.history.settings import SchemaSettings, from_environment
 
 WAIT_S: Final = 30.0
-_UNKNOWN_DATABASE: Final = 81
+UNKNOWN_DATABASE: Final = 81
 
 _LEDGER: Final = """\
 CREATE TABLE IF NOT EXISTS trainwarden_migrations {on_cluster}
@@ -72,7 +72,7 @@ def _open(url: str, settings: SchemaSettings, wait_s: float) -> Client:
     try:
         return connect(url, wait_s=wait_s)
     except ClickHouseError as error:
-        if error_code(error) != _UNKNOWN_DATABASE:
+        if error_code(error) != UNKNOWN_DATABASE:
             raise MigrationError(f"{Address.parse(url)}: {first_line(error)}") from error
     database = Address.parse(url).database.replace("`", "``")
     with connect(url, database="default") as client:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from emitter.vocabulary import topics as names
 from stream import topics
@@ -40,6 +41,15 @@ def test_nobody_listens() -> None:
     assert found.said.startswith(f"{address} does not answer: ")
 
 
+async def _create(bootstrap: str, topic: str, partitions: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, partitions, 1)])
+    finally:
+        await admin.close()
+
+
 def test_topics_that_are_missing_or_wrong(bare: str) -> None:
     """Are named with their cure, and none is created by asking."""
     for _ in range(2):
@@ -49,6 +59,12 @@ def test_topics_that_are_missing_or_wrong(bare: str) -> None:
         assert missing.verdict is Verdict.error
         assert missing.said.startswith("missing: otlp_logs, ")
         assert missing.cure == "`trainwarden topics apply` creates them"
+    asyncio.run(_create(bare, names.REMEDIATION_INTENTS, 3))
+    (wrong,) = _look(bare)["topics"]
+    assert (wrong.verdict, wrong.said) == (
+        Verdict.error, "topic remediation.intents: expected 1 partitions, found 3",
+    )  # fmt: skip
+    assert wrong.cure.startswith("stop the workers, delete the topic and apply again")
 
 
 def test_workers_that_never_ran_and_letters_that_died(bare: str, monkeypatch: pytest.MonkeyPatch) -> None:
