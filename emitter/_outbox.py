@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from emitter._packer import Packer
 from emitter._records import LOGS, TRACES, Payload
@@ -33,8 +33,8 @@ class Backlog(Protocol):
         """Put a request behind those that wait; False where that fails."""
         ...
 
-    def head(self) -> Payload | None:
-        """What is to be sent next."""
+    def head(self, most: int = 1, records: int = 0) -> Payload | None:
+        """What is to be sent next: up to ``most`` requests as one, if they have no more ``records``."""
         ...
 
     def done(self) -> None:
@@ -58,6 +58,11 @@ class Backlog(Protocol):
         ...
 
 
+_TOGETHER: Final = 64
+"""So many of the backlog's requests are sent as one where all goes well. They are small, one for each quarter
+of a second: one at a time, behind a slow gateway, they would never become fewer."""
+
+
 class _From(Enum):
     QUEUE = "queue"
     """Nowhere else yet."""
@@ -79,6 +84,7 @@ class Outbox:
         self._source = _From.QUEUE
         self._since = 0.0
         self._turn = 0
+        self._together = 1
 
     @property
     def left(self) -> int:
@@ -107,6 +113,8 @@ class Outbox:
                 if not done and not self._keep(payload):
                     self._held.appendleft(payload)
             elif self._source is _From.BACKLOG:
+                # What a bad line does not let through as one, it may let through in pieces.
+                self._together = min(2 * self._together, _TOGETHER) if done else 1
                 self._answer(done)
             elif done and self._backlog is not None:
                 self._answer(self._backlog.head() == payload)
@@ -139,13 +147,16 @@ class Outbox:
         if backlog is not None and backlog.waiting:
             self.stow()
             self._source = _From.BACKLOG
-            if (found := backlog.head()) is not None:
+            if (found := self._oldest(backlog)) is not None:
                 return found
             self._source = _From.QUEUE
         if (fresh := self._fresh()) is not None or backlog is None:
             return fresh
         self._source = _From.BACKLOG
-        return backlog.head()
+        return self._oldest(backlog)
+
+    def _oldest(self, backlog: Backlog) -> Payload | None:
+        return backlog.head(self._together, self._packer.batch_size)
 
     def _fresh(self) -> Payload | None:
         if self._held:

@@ -48,7 +48,7 @@ class Packer:
     def __init__(
         self, queue: Queue, encoder: Encoder, clock: Clock, batch_size: int, intake: Intake | None = None
     ) -> None:
-        self._queue, self._encoder, self._clock, self._batch_size = queue, encoder, clock, batch_size
+        self._queue, self._encoder, self._clock, self.batch_size = queue, encoder, clock, batch_size
         self._intake = intake or Intake(queue)
         self._columns = Columns(clock.unix_ns(0))
         self._blocks: dict[str, deque[Block]] = {LOGS: deque(), TRACES: deque()}
@@ -63,8 +63,8 @@ class Packer:
         blocks, taken = self._blocks[signal], list[Block]()
         try:
             size = records = 0
-            while records < self._batch_size:
-                if not blocks and not self._fill(signal, self._batch_size - records):
+            while records < self.batch_size:
+                if not blocks and not self._fill(signal, self.batch_size - records):
                     break
                 if taken and size + len(blocks[0].data) > REQUEST_LIMIT:
                     break
@@ -93,7 +93,7 @@ class Packer:
             if signal == LOGS
             else [spans.popleft() for _ in range(min(len(spans), most))]
         )
-        if len(rows) == most and len(queue.items if signal == LOGS else spans) < self._batch_size:
+        if len(rows) == most and len(queue.items if signal == LOGS else spans) < self.batch_size:
             time.sleep(0)  # lets go of the interpreter between two slices; not while the queue grows
         return rows
 

@@ -1,4 +1,4 @@
-"""What a supervisor outside sees of this rank: a small file, rewritten once a second.
+"""What a supervisor outside sees of this rank: a small file, rewritten once a second and with each phase.
 
 By a thread of its own: one that waits for an endpoint must not look like one that cannot run. While the
 interpreter is held by C code it does not run either, and that is what the supervisor looks for.
@@ -51,6 +51,8 @@ class PulseFile:
     def start(self) -> None:
         """Let the supervisor look at our stacks, and begin."""
         _allow_ptrace()
+        # Who hangs just after a save must not be given the time that a save may take.
+        self._session.phase_listeners.append(self._ticker.soon)
         self._ticker.start()
 
     def close(self) -> None:

@@ -59,6 +59,8 @@ class Session:
         self._changed_ns = self._beat_ns = self._monotonic_ns()
         self._beat_now = True
         self._phases: list[str] = []
+        self.phase_listeners: list[Callable[[], None]] = []
+        """Called in the trainer's thread when a phase other than ``data`` begins or ends."""
         self._exit: tuple[object, int] | None = None
         self.restarting: Restart | None = None
         self._ending: dict[str, Any] = {}
@@ -292,8 +294,11 @@ class Session:
 
     def _changed(self, name: str) -> None:
         self._changed_ns = self._monotonic_ns()
-        # Once a step would be too often.
-        self._beat_now = self._beat_now or name != "data"
+        if name == "data":  # once a step would be too often
+            return
+        self._beat_now = True
+        for tell in self.phase_listeners:
+            tell()
 
     def _saved(self, about: Mapping[str, Any]) -> None:
         if os.environ.get(supervision.ENV_PULSE):

@@ -24,6 +24,7 @@ from emitter._guard import guard, logger
 from emitter.kafka import loop
 from emitter.kafka.client import STOP_S, never_create, stop
 from emitter.kafka.eager import NEAR_WAIT_MS, Eager
+from emitter.kafka.headers import take_any_in
 from emitter.kafka.positions import behind, rewind, watch
 from emitter.kafka.settings import KafkaSettings
 from emitter.kafka.topic_ids import topic_id
@@ -218,6 +219,7 @@ class KafkaLink:
         never_create(consumer._client)
         stack.push_async_callback(stop, consumer)
         await consumer.start()
+        take_any_in(consumer)
         await consumer._client.force_metadata_update()
         numbers = consumer.partitions_for_topic(topic)
         if not numbers:

@@ -18,7 +18,8 @@ class Ticker:
         self, name: str, every_s: float, tick: Callable[[], None], last: Callable[[], None] | None = None
     ) -> None:
         self._name, self._every_s, self._tick, self._last = name, every_s, tick, last
-        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._closing = False
         self._since: float | None = None
         self._pid = os.getpid()
 
@@ -29,14 +30,20 @@ class Ticker:
 
     def close(self) -> None:
         """Stop; a call that hangs is left behind."""
+        if self._pid == os.getpid():
+            self._closing = True
+        self.soon()
+
+    def soon(self) -> None:
+        """Let the next tick come at once."""
         # A fork may have come while the thread held the event's lock: in the child it stays locked for ever.
         if self._pid == os.getpid():
-            self._stop.set()
+            self._wake.set()
 
     @property
     def closing(self) -> bool:
         """Whether it was told to stop."""
-        return self._stop.is_set()
+        return self._closing
 
     def stuck_s(self) -> float:
         """How long the tick under way has taken; 0 between two."""
@@ -46,12 +53,13 @@ class Ticker:
     def _run(self) -> None:
         _quiet.ours()
         try:
-            while not self._stop.is_set():
+            while not self._closing:
                 self._since = time.monotonic()
                 with guard:
                     self._tick()
                 self._since = None
-                self._stop.wait(self._every_s)
+                self._wake.wait(self._every_s)
+                self._wake.clear()
             if self._last is not None:
                 with guard:
                     self._last()

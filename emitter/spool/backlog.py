@@ -70,12 +70,12 @@ class Backlog:
                 self._lose(SPOOL_FULL, dropped)
             return True
 
-    def head(self) -> Payload | None:
-        """What is to be sent next: our own, then what was taken over."""
+    def head(self, most: int = 1, records: int = 0) -> Payload | None:
+        """What is to be sent next, up to ``most`` requests as one: our own, then what was taken over."""
         with self._lock:
             while (current := self._next()) is not None:
                 try:
-                    found = current[1].head()
+                    found = current[1].head(most, records)
                 except OSError as error:
                     self._complain(error)
                     found = None

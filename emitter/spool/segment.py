@@ -22,6 +22,8 @@ _CHECKED: Final = struct.Struct("<BHII")
 _PENDING, _DONE = ord("p"), ord("d")
 _SIGNALS: Final = (LOGS, TRACES)
 LARGEST: Final = 1 << 28
+TOGETHER: Final = 1 << 18
+"""Bytes of several requests that are sent as one."""
 
 Write = Callable[[int, bytes, int], int]
 """``os.pwrite``: descriptor, bytes, offset -> how many were written."""
@@ -84,6 +86,25 @@ class Segment:
                 return kept
             self._next += size_of(kept.payload)
         return None
+
+    def heads(self, most: int, records: int) -> list[Kept]:
+        """The first that were not delivered and are of one signal: so many at most, with so many records.
+
+        Never less than one where one is there. Raises OSError.
+        """
+        first = self.head()
+        if first is None:
+            return []
+        found, room, size = [first], records - first.payload.records, len(first.payload.body)
+        at = first.offset + size_of(first.payload)
+        while len(found) < most and at < self.size and (read := self._read(at)) is not None:
+            mark, kept = read
+            at += size_of(kept.payload)
+            room, size = room - kept.payload.records, size + len(kept.payload.body)
+            if (mark, kept.payload.signal) != (_PENDING, first.payload.signal) or room < 0 or size > TOGETHER:
+                break
+            found.append(kept)
+        return found
 
     def done(self, kept: Kept) -> None:
         """This request, the first, was delivered; a crash before the mark is written sends it again."""

@@ -32,7 +32,7 @@ class Spool:
         self._lock = threading.RLock()
         self._segments: deque[Segment] = deque()
         self._number = 0
-        self._head: tuple[Segment, Kept] | None = None
+        self._head: tuple[Segment, list[Kept]] | None = None
         self.unreadable: list[str] = []
         self.vanished = 0
         for path in sorted(folder.glob(f"*{SUFFIX}")):
@@ -65,19 +65,22 @@ class Spool:
             self._segments[-1].append(payload)
             return dropped
 
-    def head(self) -> Payload | None:
-        """The oldest request, to be sent now; ``done`` or ``back`` says what became of it. Raises OSError."""
+    def head(self, most: int = 1, records: int = 0) -> Payload | None:
+        """The oldest request, to be sent now; ``done`` or ``back`` says what became of it. Raises OSError.
+
+        Up to ``most`` as one, as far as they have no more ``records``.
+        """
         with self._lock:
             while self._segments:
                 segment = self._segments[0]
                 try:
-                    kept = segment.head()
+                    kept = segment.heads(most, records)
                 except FileNotFoundError:
                     self.vanished += self._segments.popleft().pending
                     continue
-                if kept is not None:
+                if kept:
                     self._head = (segment, kept)
-                    return kept.payload
+                    return _as_one(kept)
                 self._segments.popleft().remove()
             return None
 
@@ -89,7 +92,8 @@ class Spool:
                 return
             segment, kept = taken
             if segment in self._segments:
-                segment.done(kept)
+                for one in kept:
+                    segment.done(one)
                 if segment.head() is None:
                     self._segments.remove(segment)
                     segment.remove()
@@ -98,7 +102,7 @@ class Spool:
         """The request was not delivered and waits on; how many records are lost, its place being gone."""
         with self._lock:
             taken, self._head = self._head, None
-            return 0 if taken is None or taken[0] in self._segments else taken[1].payload.records
+            return 0 if taken is None or taken[0] in self._segments else _records(taken[1])
 
     def close(self) -> None:
         """Release the files; what waits stays on disk."""
@@ -136,7 +140,7 @@ class Spool:
             segment = self._segments.popleft()
             dropped += segment.pending
             if self._head is not None and self._head[0] is segment:
-                dropped -= self._head[1].payload.records  # on its way: it may yet arrive
+                dropped -= _records(self._head[1])  # on its way: it may yet arrive
             segment.remove()
         return dropped
 
@@ -155,3 +159,15 @@ class Spool:
 
 def _numbered(stem: str) -> bool:
     return len(stem) == 8 and all(character in "0123456789abcdef" for character in stem)
+
+
+def _records(kept: list[Kept]) -> int:
+    return sum(one.payload.records for one in kept)
+
+
+def _as_one(kept: list[Kept]) -> Payload:
+    """Requests one behind the other are a request: protobuf puts their lists together."""
+    first = kept[0].payload
+    if len(kept) == 1:
+        return first
+    return Payload(first.signal, b"".join(one.payload.body for one in kept), _records(kept))

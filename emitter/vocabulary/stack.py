@@ -19,6 +19,8 @@ ENV_COMMANDS: Final = "TRAINWARDEN_COMMANDS"
 
 ENV_GATEWAY_TOKEN: Final = "TRAINWARDEN_GATEWAY_TOKEN"
 """What a gateway asks of those who want commands."""
+ENV_OTLP_TOKEN: Final = "TRAINWARDEN_GATEWAY_OTLP_TOKEN"
+"""What a gateway asks of those who send OTLP; they send it as ``authorization``."""
 ENV_COMMANDS_TOKEN: Final = "TRAINWARDEN_COMMANDS_TOKEN"
 """The same, for the trainer that asks; never an argument, which may be logged."""
 
@@ -28,6 +30,8 @@ OPERATORS: Final = "operators"
 SIGNING_KEY: Final = "signing_key"
 OPERATOR_KEY: Final = "operator_key"
 """Entries beside the endpoints: files of keys of this stack."""
+HEALTH: Final = "health"
+"""Entry beside the endpoints: by part, the URL that has /healthz and /readyz."""
 ENDPOINTS: Final = ("otlp_http", "otlp_grpc", "kafka", "clickhouse", "viewer")
 
 

@@ -19,6 +19,8 @@ class Topic:
     retention_ms: int | None = None
     compacted: bool = False
     partitions: int | None = None
+    segment_bytes: int | None = None
+    """How much of a compacted topic is never compacted; the broker's own setting where it is None."""
 
 
 OTLP_LOGS: Final = "otlp_logs"
@@ -27,6 +29,7 @@ OTLP_METRICS: Final = "otlp_metrics"
 TRAIN_EVENTS: Final = "train.events"
 TRAIN_RULES: Final = "train.rules"
 TRAIN_PLACEMENTS: Final = "train.placements"
+TRAIN_SNAPSHOTS: Final = "train.snapshots"
 TRAIN_DIAGNOSES: Final = "train.diagnoses"
 TRAIN_DEADLETTERS: Final = "train.deadletters"
 REMEDIATION_INTENTS: Final = "remediation.intents"
@@ -43,6 +46,13 @@ TOPICS: Final = (
     Topic(TRAIN_EVENTS, "run id", "decoded events of one run and clock ticks, msgpack", 2 * _DAY_MS),
     Topic(TRAIN_RULES, "pack", "rule set in force", compacted=True, partitions=1),
     Topic(TRAIN_PLACEMENTS, "host", "runs and ranks on a host", compacted=True, partitions=1),
+    Topic(
+        TRAIN_SNAPSHOTS,
+        "slot and number",
+        "what diagnose knows of a partition of train.events, private",
+        compacted=True,
+        segment_bytes=64 * 1024 * 1024,
+    ),
     Topic(TRAIN_DIAGNOSES, "run id", "diagnosis transition, CloudEvent", 30 * _DAY_MS),
     Topic(REMEDIATION_INTENTS, "-", "what policy wants to do, CloudEvent", 7 * _DAY_MS, partitions=1),
     Topic(REMEDIATION_COMMANDS, "run id", "command, CloudEvent", 7 * _DAY_MS),
