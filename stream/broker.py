@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from stream import kafka
 
@@ -26,7 +26,12 @@ LOOPBACK: Final = "127.0.0.1"
 _PASSED_ON: Final = frozenset(
     ["PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "RUST_LOG", "RUST_BACKTRACE"]
 )
+# It gives an offset out before the record under it can be read. With two threads a consumer may pass over
+# a record that another thread still writes, and never see it; one thread does both without a pause between.
+_ONE_THREAD: Final = {"TOKIO_WORKER_THREADS": "1"}
 _RETRY_S: Final = 0.05
+_REFUSALS: Final = ("SaslAuthenticationFailed", "UnsupportedSaslMechanism", "certificate verify failed")
+"""Waiting does not help."""
 
 
 class BrokerError(RuntimeError):
@@ -42,19 +47,22 @@ class BrokerCommand:
     bootstrap: str
 
 
-def command(port: int = DEFAULT_PORT, host: str = LOOPBACK) -> BrokerCommand:
-    """The command line of a broker on this port. Raises BrokerError: package missing, port in use."""
+def command(port: int = DEFAULT_PORT, host: str = LOOPBACK, advertised: int | None = None) -> BrokerCommand:
+    """The command line of a broker on this port. Raises BrokerError: package missing, port in use.
+
+    ``advertised``: the port to which clients are sent, where something stands before the broker.
+    """
     binary = _binary()
     _require_free(host, port)
-    bootstrap = f"{host}:{port}"
+    bootstrap = f"{host}:{advertised or port}"
     argv = [
         str(binary), "broker",
-        "--listener-url", f"tcp://{bootstrap}",
+        "--listener-url", f"tcp://{host}:{port}",
         "--advertised-listener-url", f"tcp://{bootstrap}",
         "--storage-engine", "memory://tansu/",
     ]  # fmt: skip
     env = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
-    return BrokerCommand(argv, env, bootstrap)
+    return BrokerCommand(argv, env | _ONE_THREAD, bootstrap)
 
 
 def version() -> str:
@@ -86,12 +94,19 @@ async def _until_it_answers(bootstrap: str, last: list[str]) -> None:
 
 
 async def _ask_once(bootstrap: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5_000)
-    try:
-        await admin.start()
-        await admin.describe_cluster()
-    finally:
-        await admin.close()
+    admin = AIOKafkaAdminClient(**kafka.reach(bootstrap), request_timeout_ms=5_000)
+    with kafka.overhear() as said:
+        try:
+            await admin.start()
+            await admin.describe_cluster()
+        except KafkaConnectionError as error:
+            # "Unable to bootstrap" is all that it raises; why, it only logs.
+            why = said[-1] if said else str(error)
+            if any(word in why for word in _REFUSALS):
+                raise BrokerError(f"{why}; check TRAINWARDEN_KAFKA_* (docs/otlp-kafka.md)") from None
+            raise KafkaConnectionError(why) from None
+        finally:
+            await admin.close()
 
 
 def _binary() -> Path:

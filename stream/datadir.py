@@ -72,16 +72,16 @@ class DataDir:
         self,
         endpoints: Mapping[str, str | None],
         pids: Mapping[str, int],
-        keys: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write ``stack.json``: the stack is ready. ``keys`` are files of keys by their names there."""
+        """Write ``stack.json``: the stack is ready. ``more``: entries beside the agreed ones."""
         text = json.dumps(
             {
                 "ready": True,
                 "endpoints": {name: endpoints.get(name) for name in discovery.ENDPOINTS},
                 "pids": {"up": os.getpid(), **pids},
                 "versions": versions(),
-                **(keys or {}),
+                **(more or {}),
             },
             indent=2,
         )

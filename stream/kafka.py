@@ -1,10 +1,50 @@
-"""Small things that every direct user of aiokafka here needs."""
+"""What every user of aiokafka here needs: how to reach the brokers, and small things."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any
+import logging
+from collections.abc import Iterator
+from typing import Any, Final
+
+from emitter.kafka import headers, settings
+
+_OURS: Final = frozenset(["bootstrap_servers", "client_id"])
+
+
+def security() -> dict[str, Any]:
+    """TLS and SASL of all our connections, as arguments of aiokafka's clients: TRAINWARDEN_KAFKA_*.
+
+    From here on consumers of this process read records whatever their headers are called. Raises
+    KafkaSettingError, which names the variable.
+    """
+    headers.take_any()
+    found = settings.resolve({}).client()
+    return {name: value for name, value in found.items() if name not in _OURS}
+
+
+def reach(brokers: str) -> dict[str, Any]:
+    """Arguments of an aiokafka client of these brokers (host:port[,host:port]). Raises KafkaSettingError."""
+    return {"bootstrap_servers": brokers, **security()}
+
+
+@contextlib.contextmanager
+def overhear() -> Iterator[list[str]]:
+    """What aiokafka says in this block, and only there, of why no broker would have us; it is not logged."""
+    said: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.ERROR:
+            said.append(record.getMessage())
+        return record.levelno < logging.ERROR
+
+    log = logging.getLogger("aiokafka")
+    log.addFilter(keep)
+    try:
+        yield said
+    finally:
+        log.removeFilter(keep)
 
 
 async def knock(bootstrap: str) -> None:

@@ -17,6 +17,8 @@ from stream.ports import LOOPBACK
 BROKER, CLICKHOUSE, LOOP, HISTORY, VIEWER, GATEWAY = (
     "broker", "clickhouse", "worker-loop", "worker-history", "viewer", "gateway",
 )  # fmt: skip
+GATEWAY_GRPC: Final = "gateway-grpc"
+"""No part of its own: the gateway's other port."""
 ORDER: Final = (BROKER, CLICKHOUSE, HISTORY, LOOP, VIEWER, GATEWAY)
 """Started in this order, stopped in reverse: the entrance opens last and closes first."""
 
@@ -67,7 +69,8 @@ class Plan:
 
     def gateway(self) -> Part:
         """The OTLP entrance."""
-        return self._http(GATEWAY, ["gateway", "--kafka", self.kafka], "/readyz", "check the broker's log")
+        command = ["gateway", "--kafka", self.kafka, "--grpc-port", str(self.ports[GATEWAY_GRPC])]
+        return self._http(GATEWAY, command, "/readyz", "check the broker's log")
 
     def viewer(self) -> Part:
         """The dashboards."""

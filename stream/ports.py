@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
-DEFAULTS: Final[Mapping[str, int]] = {"broker": 9092, "clickhouse": 8123, "gateway": 4318, "viewer": 8400}
+DEFAULTS: Final[Mapping[str, int]] = {
+    "broker": 9092, "clickhouse": 8123, "gateway": 4318, "gateway-grpc": 4317, "viewer": 8400,
+}  # fmt: skip
 
 
 class PortsError(RuntimeError):

@@ -24,9 +24,19 @@ class Place(Enum):
 class Progress:
     """The position in one partition of one topic."""
 
-    def __init__(self) -> None:
-        self._next: int | None = None
-        self._newest_ms = 0
+    def __init__(self, next_offset: int | None = None, newest_ms: int = 0) -> None:
+        """``next_offset``: where processing goes on; ``newest_ms``: the newest time of what is before it."""
+        self._next = next_offset
+        self._newest_ms = newest_ms
+
+    @property
+    def newest_ms(self) -> int:
+        """The newest time of a record that was processed."""
+        return self._newest_ms
+
+    def judge(self, record: Incoming) -> Place | None:
+        """Say where this record stands without counting it; None where nothing was processed yet."""
+        return None if self._next is None else self._judge(record)
 
     def place(self, record: Incoming) -> Place:
         """Say where this record stands, and count it as processed unless it is repeated."""

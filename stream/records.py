@@ -8,7 +8,18 @@ Headers = list[tuple[str, bytes]]
 
 
 class BadRecordError(ValueError):
-    """A record that cannot be understood: it goes to ``train.deadletters`` with this message."""
+    """A record that cannot be understood: it goes to ``train.deadletters`` with this message.
+
+    ``reason``: one word for those who count.
+    """
+
+    reason = "malformed"
+
+
+class OversizedError(BadRecordError):
+    """What it leads to does not fit into a message."""
+
+    reason = "too_large"
 
 
 @dataclass(frozen=True)

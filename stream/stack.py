@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from emitter.signing import places
 from emitter.vocabulary import stack as discovery
-from stream import lag, topics
+from stream import lag, renewal, topics
 from stream import ports as port_choice
 from stream.broker import BrokerError
 from stream.children import Child, Children
@@ -24,10 +27,15 @@ from stream.datadir import DataDir
 from stream.history import HistoryError
 from stream.history.migrate import migrate
 from stream.keys import KeyFileError, embedded
-from stream.parts import BROKER, CLICKHOUSE, GATEWAY, HISTORY, LOOP, ORDER, VIEWER, Part, Plan
+from stream.parts import BROKER, CLICKHOUSE, GATEWAY, GATEWAY_GRPC, HISTORY, LOOP, ORDER, VIEWER, Part, Plan
+from stream.renewal import Contents, RenewalError
+from stream.telemetry.environment import DISABLED, ENDPOINT, INTERVAL
 
 READY_S: Final = 90.0
 """A part that is not ready by then has failed."""
+
+TELEMETRY_MS: Final = 15_000
+"""How often the parts send metrics of their own."""
 
 FINISH_S: Final = 5.0
 """How long a stop waits for the history to store what it has not read yet."""
@@ -81,6 +89,7 @@ class Stack:
         self._ports, self._mode, self._rules, self._notify = ports, mode, rules, notify
         self._external = {BROKER: kafka, CLICKHOUSE: clickhouse}
         self._changed = changed
+        self.partitions = topics.DEFAULT_PARTITIONS
         self._keys: dict[str, str] = {}
         self._parts: dict[str, Part] = {}
         self._began: dict[str, float] = {}
@@ -123,6 +132,36 @@ class Stack:
         self._launch([self._parts[name]])
         self._announce()
 
+    def owns(self, name: str) -> bool:
+        """Whether this part is a child of ours, not one that was there before."""
+        return any(child.name == name for child in self.children.running)
+
+    def renew_broker(self, needed: Mapping[TopicPartition, int]) -> Contents:
+        """Replace the embedded broker by an empty one and give it what is still needed; see stream.renewal.
+
+        Whoever writes to it stands still meanwhile. Raises StackError.
+        """
+        try:
+            with self._standing_still():
+                contents = asyncio.run(renewal.take(self.kafka, needed))
+                self.restart(BROKER, kill=True)
+                asyncio.run(renewal.give(self.kafka, contents))
+        except (RenewalError, topics.TopicsError, KafkaError) as error:
+            raise StackError(f"the embedded broker could not be replaced: {error}") from error
+        return contents
+
+    @contextlib.contextmanager
+    def _standing_still(self) -> Iterator[None]:
+        """No part that uses the broker runs inside the block."""
+        users = [child for child in self.children.running if child.name not in (BROKER, CLICKHOUSE)]
+        try:
+            for child in users:
+                child.process.send_signal(signal.SIGSTOP)
+            yield
+        finally:
+            for child in users:
+                child.process.send_signal(signal.SIGCONT)
+
     def stop(self, forced: Callable[[], bool] = lambda: False) -> None:
         """Stop all parts in reverse order; ``forced`` says whether to kill instead of waiting."""
         for child in reversed(list(self.children.running)):
@@ -146,19 +185,35 @@ class Stack:
 
     def _announce(self) -> None:
         pids = {child.name: child.pid for child in self.children.running}
-        self.data.announce(self.endpoints, pids, embedded.by_name(self._keys))
+        health = {name: f"http://{self.parts[name].address}" for name in pids if name != BROKER}
+        self.data.announce(self.endpoints, pids, {**embedded.by_name(self._keys), discovery.HEALTH: health})
+
+    def _telemetry(self) -> dict[str, str]:
+        """The parts send their own metrics to the stack's own gateway."""
+        token = os.environ.get(discovery.ENV_OTLP_TOKEN)
+        headers = {"OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{quote(token)}"} if token else {}
+        disabled = os.environ.get(DISABLED)
+        return {
+            ENDPOINT: self.endpoints["otlp_http"] or "",
+            INTERVAL: os.environ.get(INTERVAL, str(TELEMETRY_MS)),
+            **headers,
+            **({DISABLED: disabled} if disabled else {}),
+        }
 
     def _plan(self) -> Plan:
-        ports = port_choice.choose([name for name in ORDER if not self._external.get(name)], self._ports)
+        wanted = [name for name in (*ORDER, GATEWAY_GRPC) if not self._external.get(name)]
+        ports = port_choice.choose(wanted, self._ports)
         local = {name: f"{port_choice.LOOPBACK}:{port}" for name, port in ports.items()}
         kafka = self._external[BROKER] or local[BROKER]
         clickhouse = self._external[CLICKHOUSE] or f"http://{local[CLICKHOUSE]}"
         self.endpoints.update(
             otlp_http=f"http://{local[GATEWAY]}",
+            otlp_grpc=f"grpc://{local[GATEWAY_GRPC]}",
             kafka=kafka,
             clickhouse=clickhouse,
             viewer=f"http://{local[VIEWER]}",
         )
+        del local[GATEWAY_GRPC]
         for name, address in {**local, **{k: v for k, v in self._external.items() if v}}.items():
             self.parts[name].address = address
             self._set(name, EXTERNAL if self._external.get(name) else WAITING)
@@ -183,14 +238,18 @@ class Stack:
 
     def _prepare(self) -> None:
         """What the other parts expect to find: topics, and the schema of the history."""
-        asyncio.run(topics.apply(self.kafka)).check()
+        applied = asyncio.run(topics.apply(self.kafka))
+        applied.check()
+        self.partitions = applied.partitions
         migrate(self.clickhouse)
 
     def _launch(self, parts: list[Part]) -> None:
         for part in parts:
             # Not the user's directory: a file of theirs must not shadow a module of ours.
-            env = part.env or {**_environment(), **self._keys}
+            env = part.env or {**_environment(), **self._keys, **self._telemetry()}
             child = self.children.start(part.name, part.argv, env=env, cwd=self.data.path)
+            # Whatever was started again later: stopped in reverse order, the broker last.
+            self.children.running.sort(key=lambda child: ORDER.index(child.name))
             self._parts[part.name], self._began[part.name] = part, time.monotonic()
             self.parts[part.name].pid = child.pid
             self._set(part.name, STARTING)

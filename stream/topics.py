@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from emitter.vocabulary import topics as vocabulary
+from stream.kafka import reach
 
 DEFAULT_PARTITIONS: Final = 2
 _POLL_S: Final = 0.05
@@ -33,6 +34,7 @@ class TopicPlan:
     retention_ms: int | None
     compacted: bool
     shared: bool
+    segment_bytes: int | None = None
 
     def settings(self) -> dict[str, str]:
         """The topic's Kafka settings."""
@@ -40,6 +42,8 @@ class TopicPlan:
         settings["max.message.bytes"] = str(vocabulary.MAX_MESSAGE_BYTES)
         if self.retention_ms is not None:
             settings["retention.ms"] = str(self.retention_ms)
+        if self.segment_bytes is not None:
+            settings["segment.bytes"] = str(self.segment_bytes)
         return settings
 
 
@@ -84,7 +88,14 @@ def plan(partitions: int = DEFAULT_PARTITIONS) -> list[TopicPlan]:
     if partitions < 1:
         raise TopicsError(f"partitions: expected 1 or more, got {partitions}")
     return [
-        TopicPlan(t.name, t.partitions or partitions, t.retention_ms, t.compacted, t.partitions is None)
+        TopicPlan(
+            t.name,
+            t.partitions or partitions,
+            t.retention_ms,
+            t.compacted,
+            t.partitions is None,
+            t.segment_bytes,
+        )
         for t in vocabulary.TOPICS
     ]
 
@@ -121,7 +132,7 @@ async def _told(bootstrap: str, work: Coroutine[Any, Any, Applied], timeout: flo
 
 
 async def _compared(bootstrap: str) -> Applied:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**reach(bootstrap))
     try:
         await admin.start()
         found = await _existing(admin)
@@ -131,7 +142,7 @@ async def _compared(bootstrap: str) -> Applied:
 
 
 async def _apply(bootstrap: str, partitions: int | None, replication: int) -> Applied:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**reach(bootstrap))
     try:
         await admin.start()
         found = await _existing(admin)

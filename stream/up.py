@@ -19,8 +19,9 @@ from stream.ports import PortsError
 from stream.signals import Signals
 from stream.stack import Stack, StackError, Status
 from stream.totals import Totals
+from stream.upkeep import Upkeep, UpkeepError, limits
 
-FINE, ERROR = 0, 3
+FINE, USAGE, ERROR = 0, 2, 3
 
 _CHECK_S: Final = 0.25
 _STYLES: Final = {
@@ -28,6 +29,7 @@ _STYLES: Final = {
     stacks.FAILED: "red",
 }  # fmt: skip
 MEMORY: Final = "The embedded broker keeps messages in memory: they are gone when it ends."
+TRIMMED: Final = "What all parts have read goes when it holds more than {}."
 LOST: Final = (
     f"{MEMORY} Commands under way and what the history had not stored yet are lost; what the history has "
     "stored is safe."
@@ -45,6 +47,11 @@ def run(
 ) -> int:
     """Run the stack until Ctrl-C or SIGTERM; the exit code: 0, or 3 when a part failed."""
     screen = Screen(Console(stderr=True), quiet)
+    try:
+        most = limits()
+    except UpkeepError as error:
+        screen.fail(str(error))
+        return USAGE
     stack = Stack(
         data_dir or discovery.data_dir(),
         ports=ports,
@@ -57,7 +64,7 @@ def run(
         try:
             screen.show(stack)
             stack.start()
-            return screen.watch(stack)
+            return screen.watch(stack, Upkeep(stack, most, screen.tell))
         except KeyboardInterrupt:
             return FINE
         except (StackError, DataDirError, PortsError) as error:
@@ -104,14 +111,16 @@ class Screen:
             took = f" ({status.took_s:.1f} s)" if status.state == stacks.READY else ""
             self._say(f"{status.name}: {status.state} {status.address}{took}")
 
-    def watch(self, stack: Stack) -> int:
+    def watch(self, stack: Stack, upkeep: Upkeep) -> int:
         """Stay until a part dies (raises StackError) or a signal comes (KeyboardInterrupt)."""
         self._totals = Totals(stack.clickhouse)
         if self._live is None and not self._quiet:
-            self._say(f"ready: OTLP {stack.endpoints['otlp_http']}, viewer {stack.endpoints['viewer']}")
-            self._say(MEMORY)
+            otlp = f"{stack.endpoints['otlp_http']} and {stack.endpoints['otlp_grpc']}"
+            self._say(f"ready: OTLP {otlp}, viewer {stack.endpoints['viewer']}")
+            self._say(f"{MEMORY} {TRIMMED.format(upkeep.most)}")
         while True:
             stack.check()
+            upkeep.look()
             time.sleep(_CHECK_S)
 
     def fail(self, message: str) -> None:
@@ -119,6 +128,11 @@ class Screen:
         self._console.print(Text(f"trainwarden up: {message}", style="red"), soft_wrap=True)
         if self._totals is not None:
             self._console.print(Text(LOST), soft_wrap=True)
+
+    def tell(self, line: str) -> None:
+        """Something that a person may want to know later; above the table where there is one."""
+        if not self._quiet:
+            self._say(line)
 
     def _say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
@@ -145,7 +159,7 @@ class Screen:
         return (
             f"{self._totals}\n"
             f"viewer {stack.endpoints['viewer']}   data {stack.data.path}\n"
-            f"{MEMORY}\n"
+            f"{MEMORY} {TRIMMED.format(limits())}\n"
             f"emitter.init() on this machine finds this stack {_how(stack)}. Ctrl-C stops it."
         )
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from stream import resources
 from stream.diagnose import agent as diagnose
 from stream.faustkit.consume import Host
+from stream.faustkit.preflight import inspect
 from stream.faustkit.runner import Job, run_job
+from stream.faustkit.stuck import AFTER_S
 from stream.ingest import agent as ingest
 from stream.keys import NoKeyError, Signer
 from stream.notify import agent as notify
@@ -27,9 +30,13 @@ from stream.remediate.decisions import Sign
 from stream.remediate.settings import Settings
 from stream.rulebook import agent as rulebook
 from stream.rulebook import inforce
-from stream.rulebook.bundle import Bundle
+from stream.rulebook.bundle import Bundle, remember
 from stream.rulebook.shelf import Shelf
 from stream.sink import agent as sink
+from stream.snapshots.files import FileShelf
+from stream.snapshots.shelf import Shelf as SnapshotShelf
+from stream.snapshots.topic import TopicShelf
+from stream.telemetry.server import HOST
 
 LOOP_ID: Final = "trainwarden-loop"
 HISTORY_ID: Final = "trainwarden-history"
@@ -58,6 +65,8 @@ def run(
     data_dir: Path,
     notify: Path | None = None,
     policy: Path | None = None,
+    health_host: str = HOST,
+    stuck_after_s: float = AFTER_S,
 ) -> None:
     """Run one Faust app in this process until SIGTERM or SIGINT.
 
@@ -69,7 +78,7 @@ def run(
     if app == "loop":
         shelf = Shelf(list(rules) if rules else [resources.path("rules")])
         settings = policyfile.load(policy, mode) if policy else Settings(mode=mode)
-        loop = _Loop(kafka, shelf, settings, hooks.load(notify, os.environ) if notify else [])
+        loop = _Loop(kafka, shelf, settings, hooks.load(notify, os.environ) if notify else [], data_dir)
         job = Job(LOOP_ID, kafka, data_dir, loop.attach, health_port, loop.prepare)
     elif app == "history":
         job = Job(
@@ -77,30 +86,42 @@ def run(
         )
     else:
         raise WorkerError(f"app: expected loop or history, got {app!r}")
-    run_job(job)
+    run_job(replace(job, health_host=health_host, stuck_after_s=stuck_after_s))
 
 
 class _Loop:
     """The stages of the loop. They begin with the rules in force; our own follow at a recorded offset."""
 
-    def __init__(self, kafka: str, shelf: Shelf, settings: Settings, hooks: Sequence[Hook]) -> None:
-        self._kafka, self._shelf, self._hooks = kafka, shelf, hooks
+    def __init__(
+        self, kafka: str, shelf: Shelf, settings: Settings, hooks: Sequence[Hook], data_dir: Path
+    ) -> None:
+        self._kafka, self._shelf, self._hooks, self._data_dir = kafka, shelf, hooks, data_dir
         self._in_force: Bundle | None = None
+        self._compacts = True
         self._sign = _signing(settings.mode)
         self._policy = settings.signing(self._sign is not None)
 
     async def prepare(self, host: Host) -> None:
+        self._compacts = (await inspect(self._kafka)).traits.compacts
         self._in_force = await inforce.read(self._kafka)
         await rulebook.publish(host, self._shelf.bundle, self._in_force)
         await remediate.announce(host, self._policy)
 
     def attach(self, app: Any, host: Host) -> None:
-        rules = self._shelf.first(self._in_force)
+        rules, bundle = self._shelf.first(self._in_force)
+        encoded = bundle.encode()
+        remember(encoded, rules)
         ingest.attach(app, host)
-        diagnose.attach(app, host, rules)
-        remediate.attach(app, host, rules, self._policy, self._sign)
+        beside = remediate.attach(app, host, rules, self._policy, self._sign)
+        diagnose.attach(app, host, rules, encoded, self._snapshots(host), [beside])
         rulebook.attach(app, host, self._shelf)
-        notify.attach(app, self._kafka, self._hooks)
+        notify.attach(app, self._kafka, self._hooks, host.board)
+
+    def _snapshots(self, host: Host) -> SnapshotShelf:
+        """Where any worker can read them; beside a broker that would keep them all in memory, on disk."""
+        if self._compacts:
+            return TopicShelf(self._kafka, host.outlet.send)
+        return FileShelf(self._data_dir / "snapshots")
 
 
 def _signing(mode: str) -> Sign | None:
@@ -120,6 +141,6 @@ def _history(clickhouse: str | None) -> Attach:
         raise WorkerError("app history: expected the URL of a ClickHouse, got none; pass --clickhouse URL")
 
     def attach(app: Any, host: Host) -> None:
-        sink.attach(app, clickhouse=clickhouse)
+        sink.attach(app, clickhouse=clickhouse, host=host)
 
     return attach

@@ -16,7 +16,7 @@ from emitter.vocabulary import cloudevents, topics
 from emitter.vocabulary.commands import Ack
 from stream.actor.duty import Duty, Task
 from stream.faustkit.preflight import inspect
-from stream.kafka import stay
+from stream.kafka import reach, stay
 from stream.ledger.topics import reachable, whole
 
 GROUP: Final = "trainwarden-actor-"
@@ -35,10 +35,10 @@ async def run(
     await reachable(kafka)
     traits = (await inspect(kafka)).traits
     session_ms = int(traits.session_timeout_s * 1000)
-    producer = AIOKafkaProducer(bootstrap_servers=kafka, acks="all", enable_idempotence=False)
+    producer = AIOKafkaProducer(**reach(kafka), acks="all", enable_idempotence=False)
     consumer = AIOKafkaConsumer(
         topics.REMEDIATION_COMMANDS,
-        bootstrap_servers=kafka,
+        **reach(kafka),
         group_id=f"{GROUP}{task.name}",
         enable_auto_commit=False,
         # Old commands are refused as expired; none that is still good may be missed.

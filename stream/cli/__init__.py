@@ -26,7 +26,12 @@ from stream.cli import (
     parts,
     rules,
     run,
+    run_compare,
+    run_export,
+    run_report,
+    runs,
     ship,
+    top,
 )
 from stream.cli.options import ERROR
 
@@ -54,14 +59,18 @@ def _logging(
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
 
 
-for part in (local, parts, diagnose, explain, run, ship, actor, doctor):
+for part in (local, parts, diagnose, explain, run, ship, top, actor, doctor):
     part.register(app)
 app.add_typer(admin.topics, name="topics")
 app.add_typer(admin.database, name="db")
 app.add_typer(admin.dashboards, name="dashboards")
 app.add_typer(rules.app, name="rules")
+app.add_typer(runs.app, name="runs")
 app.add_typer(commands.app, name="commands")
 app.add_typer(incidents.app, name="incidents")
+run_report.register(runs.app, incidents.app)
+run_compare.register(runs.app)
+run_export.register(runs.app)
 app.add_typer(incidents.silences, name="silences")
 app.add_typer(notify.app, name="notify")
 app.add_typer(keys.app, name="keys")

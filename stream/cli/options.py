@@ -47,6 +47,13 @@ Policy = Annotated[
         envvar="TRAINWARDEN_POLICY",
     ),
 ]
+HealthPort = Annotated[
+    int | None,
+    typer.Option(help="Serve /healthz, /readyz and /metrics (Prometheus) on this port.", min=0, max=65535),
+]
+HealthHost = Annotated[
+    str, typer.Option(help="Address for --health-port; probes of Kubernetes need 0.0.0.0.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Notify = Annotated[
     Path | None,
@@ -81,7 +88,13 @@ def _endpoint(explicit: str | None, name: str, variable: str) -> str:
 
 
 def kafka_of(explicit: str | None) -> str:
-    """The brokers the user named, else those of the running local stack, else one clear error."""
+    """The brokers the user named, else those of the running local stack, else one clear error.
+
+    Raises KafkaSettingError for a TRAINWARDEN_KAFKA_* that cannot be, before anything is started.
+    """
+    from stream.kafka import security
+
+    security()
     return _endpoint(explicit, "kafka", discovery.ENV_KAFKA)
 
 

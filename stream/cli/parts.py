@@ -14,6 +14,8 @@ from stream.cli.options import (
     USAGE,
     ClickHouse,
     DataDir,
+    HealthHost,
+    HealthPort,
     Host,
     Kafka,
     Mode,
@@ -25,6 +27,7 @@ from stream.cli.options import (
     fail,
     kafka_of,
 )
+from stream.faustkit.stuck import AFTER_S
 
 
 class App(str, Enum):
@@ -42,9 +45,16 @@ def worker(
     clickhouse: ClickHouse = None,
     rules: Rules = None,
     mode: ModeOption = Mode.approve,
-    health_port: Annotated[
-        int | None, typer.Option(help="Serve /healthz and /readyz on this port of the loopback.")
-    ] = None,
+    health_port: HealthPort = None,
+    health_host: HealthHost = "127.0.0.1",
+    stuck_after: Annotated[
+        float,
+        typer.Option(
+            help="Seconds without reading any of what piles up, though nobody else is waited for, after "
+            "which /healthz says stuck; 0: never.",
+            min=0,
+        ),
+    ] = AFTER_S,
     data_dir: DataDir = None,
     notify: Notify = None,
     policy: Policy = None,
@@ -59,6 +69,8 @@ def worker(
         rules=rules,
         mode=mode.value,
         health_port=health_port,
+        health_host=health_host,
+        stuck_after_s=stuck_after,
         data_dir=data_dir or discovery.data_dir(),
         notify=notify,
         policy=policy,
@@ -69,6 +81,9 @@ def gateway(
     kafka: Kafka = None,
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port for OTLP over HTTP.")] = 4318,
+    grpc_port: Annotated[
+        int, typer.Option(help="Port for OTLP over gRPC; 0: none.", min=0, max=65535)
+    ] = 4317,
     tls_cert: Annotated[
         Path | None,
         typer.Option(
@@ -83,15 +98,19 @@ def gateway(
             envvar="TRAINWARDEN_GATEWAY_TLS_KEY", show_default=False,
         ),
     ] = None,
+    health_port: HealthPort = None,
+    health_host: HealthHost = "127.0.0.1",
 ) -> None:  # fmt: skip
-    """The OTLP entrance: OTLP over HTTP comes in, the same bytes go to Kafka."""
+    """The OTLP entrance: OTLP over HTTP and gRPC comes in, the same bytes go to Kafka."""
     from stream.gateway import run
 
     if tls_key is not None and tls_cert is None:
         fail("--tls-key needs --tls-cert", USAGE)
     run(
-        kafka=kafka_of(kafka), host=host, port=port, tls_cert=tls_cert, tls_key=tls_key,
-        token=os.environ.get(discovery.ENV_GATEWAY_TOKEN) or None,
+        kafka=kafka_of(kafka), host=host, port=port, grpc_port=grpc_port or None, tls_cert=tls_cert,
+        tls_key=tls_key, token=os.environ.get(discovery.ENV_GATEWAY_TOKEN) or None,
+        otlp_token=os.environ.get(discovery.ENV_OTLP_TOKEN) or None, health_port=health_port,
+        health_host=health_host,
     )  # fmt: skip
 
 
@@ -99,11 +118,16 @@ def clickhouse(
     data_dir: DataDir = None,
     host: Host = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port for ClickHouse's HTTP interface.")] = 8123,
+    health_port: HealthPort = None,
+    health_host: HealthHost = "127.0.0.1",
 ) -> None:
     """The embedded ClickHouse engine behind ClickHouse's HTTP interface."""
     from stream.clickhouse import run
 
-    run(data_dir=data_dir or discovery.data_dir() / "clickhouse", host=host, port=port)
+    run(
+        data_dir=data_dir or discovery.data_dir() / "clickhouse", host=host, port=port,
+        health_port=health_port, health_host=health_host,
+    )  # fmt: skip
 
 
 def view(
@@ -120,11 +144,21 @@ def view(
         ),
     ] = None,
 ) -> None:
-    """The built-in viewer: draws the dashboards from the history; approves commands, given a key."""
-    from stream.web import run
+    """The built-in viewer: draws the dashboards from the history; approves commands, given a key.
+
+    Without --clickhouse it finds the running local stack. Beyond the loopback it asks for the token of
+    TRAINWARDEN_VIEW_TOKEN, or makes one and says it.
+    """
+    from stream.web import ENV_TOKEN, ViewerError, run
 
     broker = kafka_of(kafka) if operator_key is not None else None
-    run(clickhouse=clickhouse_of(clickhouse), host=host, port=port, kafka=broker, operator_key=operator_key)
+    try:
+        run(
+            clickhouse=clickhouse_of(clickhouse), host=host, port=port, kafka=broker,
+            operator_key=operator_key, token=os.environ.get(ENV_TOKEN) or None,
+        )  # fmt: skip
+    except ViewerError as error:
+        fail(str(error))
 
 
 def register(app: typer.Typer) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
@@ -17,6 +18,11 @@ from stream.clickhouse.guard import is_loopback
 from stream.clickhouse.limits import Limits
 from stream.clickhouse.running import Runner
 from stream.clickhouse.server import Server
+from stream.telemetry.board import Board
+from stream.telemetry.part import Part
+from stream.telemetry.server import HOST
+
+SERVICE: Final = "trainwarden-clickhouse"
 
 _LOG = logging.getLogger(__name__)
 
@@ -28,17 +34,22 @@ def run(
     port: int = 8123,
     password: str | None = None,
     limits: Limits | None = None,
+    health_port: int | None = None,
+    health_host: str = HOST,
 ) -> None:
     """Serve ClickHouse's HTTP interface until SIGTERM or SIGINT; tables live under `data_dir`.
 
+    /healthz and /readyz are on `port`; with a `health_port` they are there, too, and so is /metrics.
+
     Raises EndpointError when the address is taken, when another endpoint serves `data_dir`, and when other
-    machines reach the address and there is no password.
+    machines reach the address and there is no password; HealthError for the port of health.
     """
     if password is None and not is_loopback(host):
         raise EndpointError(
             f"host {host}: other machines reach it, so a password is needed; or use 127.0.0.1"
         )
-    asyncio.run(_serve(data_dir, _listen(host, port), host, password, limits or Limits()))
+    health = (health_port, health_host)
+    asyncio.run(_serve(data_dir, _listen(host, port), host, password, limits or Limits(), health))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -52,14 +63,23 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 async def _serve(
-    data_dir: Path, listener: socket.socket, host: str, password: str | None, limits: Limits
+    data_dir: Path,
+    listener: socket.socket,
+    host: str,
+    password: str | None,
+    limits: Limits,
+    health: tuple[int | None, str],
 ) -> None:
     stop = asyncio.Event()
     engine = await asyncio.to_thread(Engine, data_dir, limits)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     runner = Runner(engine, limits)
-    server = Server(engine, runner, limits, engine.spool, password=password, loopback=is_loopback(host))
+    board = Board()
+    server = Server(
+        engine, runner, limits, engine.spool, password=password, loopback=is_loopback(host), board=board
+    )
+    part = Part(SERVICE, server.report, board=board)
     web_runner = web.AppRunner(
         server.app(),
         handler_cancellation=True,
@@ -70,9 +90,15 @@ async def _serve(
     await web_runner.setup()
     await web.SockSite(web_runner, listener).start()
     _LOG.info("ClickHouse %s serves %s on %s:%d", engine.version, data_dir, *listener.getsockname()[:2])
-    await stop.wait()
-    await web_runner.cleanup()
-    await _close(runner, engine)
+    try:
+        await part.listen(*health)
+        part.export()
+        await stop.wait()
+    finally:
+        # Before the engine: it is asked for its memory.
+        await part.close()
+        await web_runner.cleanup()
+        await _close(runner, engine)
 
 
 async def _close(runner: Runner, engine: Engine) -> None:

@@ -59,6 +59,14 @@ class Engine:
             answer: str = self._root.query(sql, "TSV").bytes().decode()
         return answer.rstrip("\n").split("\t")
 
+    def ping(self) -> None:
+        """Run a statement; ClickHouseError when it fails."""
+        self._ask("SELECT 1")
+
+    def memory(self) -> int:
+        """Bytes that the engine accounts for."""
+        return int(self._ask("SELECT value FROM system.metrics WHERE metric = 'MemoryTracking'")[0])
+
     def open_handle(self) -> Handle:
         """A fresh connection to the engine that the caller closes."""
         with engine_errors():

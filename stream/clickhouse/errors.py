@@ -6,7 +6,10 @@ ClickHouseError: an error with ClickHouse's own code, raised by the engine or by
 
 from __future__ import annotations
 
+import errno
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 # The codes this endpoint raises by itself; the engine's own errors carry their names.
@@ -21,6 +24,7 @@ NAMES: Final = {
     202: "TOO_MANY_SIMULTANEOUS_QUERIES",
     216: "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING",
     229: "QUERY_IS_TOO_LARGE",
+    243: "NOT_ENOUGH_SPACE",
     271: "CANNOT_DECOMPRESS",
     307: "TOO_MANY_BYTES",
     372: "SESSION_NOT_FOUND",
@@ -84,6 +88,21 @@ class ClickHouseError(Exception):
     def body(self, version: str) -> str:
         """The response body, one line with the code, the name and the engine's version."""
         return f"Code: {self.code}. DB::Exception: {self.message} ({self.name}) (version {version})\n"
+
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn a full disk, where a body is put aside for the engine, into ClickHouse's own error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        text = f"{error.strerror}: nothing was stored; free space below the data directory and send again"
+        raise ClickHouseError(243, text) from error
 
 
 def from_engine(text: str) -> ClickHouseError:

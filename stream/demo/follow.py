@@ -10,6 +10,7 @@ from itertools import chain
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from stream.demo.story import TOPICS, Happening, Story
+from stream.kafka import reach
 from stream.lag import Offsets
 
 _POLL_MS = 20
@@ -22,7 +23,7 @@ class Follower:
     def __init__(self, kafka: str, story: Story, told: Callable[[Happening], None]) -> None:
         self._story, self._told = story, told
         # Without a group: all partitions, nothing committed.
-        self._consumer = AIOKafkaConsumer(*TOPICS, bootstrap_servers=kafka, fetch_max_wait_ms=_POLL_MS)
+        self._consumer = AIOKafkaConsumer(*TOPICS, **reach(kafka), fetch_max_wait_ms=_POLL_MS)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -131,7 +131,7 @@ class Listener:
         if self.absent.after is None:
             self._repeat_all(events, ends)
         newest = max(ends)
-        place = max(place for place, end in enumerate(ends) if end == newest)
+        place = len(ends) - 1 - ends[::-1].index(newest)
         if self.last is None or ends[place] >= self.last.time:
             self.last = since(events[place], ends[place])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from emitter.vocabulary.diagnoses import Diagnosis
+from stream.diagnose.clock import Clock, Reading
 from stream.diagnose.comparing import Comparing
 from stream.diagnose.counts import Counts
 from stream.diagnose.crossings import LANES, Crossings
@@ -36,10 +37,10 @@ class Crossing:
         self._counts = counts
         self._max_waiting = max_waiting
 
-    def hear(self, run: Run, emitter: Emitter, event: Event, now: int | None, out: list[Diagnosis]) -> None:
+    def hear(self, run: Run, emitter: Emitter, event: Event, reading: Reading, out: list[Diagnosis]) -> None:
         """An event is in order and about to be judged."""
         meeting = run.meeting
-        if meeting.only != emitter.key and meeting.hear(emitter.key, emitter.resource, event, now):
+        if meeting.only != emitter.key and meeting.hear(emitter.key, emitter.resource, event, reading):
             self._advance(run, ENDLESS, ENDLESS, out)
 
     def heard(self, run: Run, out: list[Diagnosis]) -> None:
@@ -73,11 +74,11 @@ class Crossing:
             if self._crossings.on[number] or self._crossings.echoes == number:
                 meeting.lanes[number].put(place, emitter.key, emitter.resource.rank, None, None)
 
-    def tick(self, run: Run, now: int, out: list[Diagnosis]) -> None:
+    def tick(self, run: Run, clock: Clock, now: int, out: list[Diagnosis]) -> None:
         """The clock moved, and who fell silent has said so."""
         meeting = run.meeting
         meeting.floor = NEVER
-        meeting.watermark.tick(now)
+        meeting.watermark.tick(clock)
         if meeting.alone:
             self._judge.tick(run, now, out)
             self._decider.settle(run, out)

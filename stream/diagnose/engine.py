@@ -14,7 +14,8 @@ from emitter.vocabulary import events as words
 from emitter.vocabulary.cloudevents import parse_rfc3339
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions
-from stream.diagnose.clock import Clock
+from stream.diagnose.clock import NOWHERE, Clock, Reading
+from stream.diagnose.collecting import uncollected
 from stream.diagnose.counts import Counts
 from stream.diagnose.crossing import MAX_WAITING, Crossing
 from stream.diagnose.judging import Judge
@@ -35,6 +36,8 @@ from stream.rulelang.model import RuleSet
 GRACE_S: Final = 5.0
 LATENESS_S: Final = 5.0
 IDLE_S: Final = 6 * 3600.0
+ENDED_S: Final = 600.0
+"""What its emitters still had under way when they ended has come by then."""
 MAX_SERIES: Final = 65_536
 _EXPIRE_EVERY_NS: Final = 60_000_000_000
 
@@ -43,10 +46,10 @@ class Engine:
     """State of one partition.
 
     ``grace_s``: how long a gap in ``train.seq`` is held; ``idle_s``: after how long without an event a
-    run is forgotten (both by the ticks' clock); ``lateness_s``: how far apart (event time) the records of
-    a run's emitters may come; ``max_series``: the most series and emitters of one run; ``max_waiting``:
-    the most events and decisions of one run that wait for other ranks; ``experimental``: also run rules
-    of that maturity; ``watch`` is told of every judgement.
+    run is forgotten, ``ended_s``: one whose emitters have all ended (all by the ticks' clock);
+    ``lateness_s``: how far apart (event time) the records of a run's emitters may come; ``max_series``: the
+    most series and emitters of one run; ``max_waiting``: the most events and decisions of one run that wait
+    for other ranks; ``experimental``: also run rules of that maturity; ``watch`` is told of every judgement.
 
     Memory: of a run at most ``max_series`` series and as many emitters; of a series its windows (each at
     most twice its ``last`` values, or 20,000 for ``over``), of a rule of absence 50 gaps and 16 starts a
@@ -60,6 +63,7 @@ class Engine:
         grace_s: float = GRACE_S,
         lateness_s: float = LATENESS_S,
         idle_s: float = IDLE_S,
+        ended_s: float = ENDED_S,
         max_series: int = MAX_SERIES,
         max_waiting: int = MAX_WAITING,
         experimental: bool = False,
@@ -67,6 +71,7 @@ class Engine:
     ) -> None:
         self.counts = Counts()
         self.clock = Clock()
+        self._reading: Reading = NOWHERE
         self._experimental = experimental
         self._watching = None if watch is None else Watching(watch)
         self._max_series = max_series
@@ -76,7 +81,7 @@ class Engine:
         self._pending: list[Diagnosis] = []
         self._take_up(rules)
         self._grace_ns = int(grace_s * 1e9)
-        self._idle_ns = int(idle_s * 1e9)
+        self._idle_ns, self._ended_ns = int(idle_s * 1e9), int(ended_s * 1e9)
         self._expired_at: int | None = None
 
     def _take_up(self, rules: RuleSet) -> None:
@@ -98,8 +103,11 @@ class Engine:
         engine._load(state)
         return engine
 
-    def snapshot(self) -> bytes:
-        """The whole state; ``restore`` goes on from there as this engine would."""
+    def snapshot(self, *, runs: bool = True) -> bytes:
+        """The whole state; ``restore`` goes on from there as this engine would.
+
+        Without ``runs`` they are left to ``snapshot_run``, which need not be taken at the same message.
+        """
         return encode(
             {
                 "rules": self._versions,
@@ -108,9 +116,32 @@ class Engine:
                 "expired_at": self._expired_at,
                 "serial": self._listening.serial,
                 "pending": [asdict(made) for made in self._pending],
-                "runs": [run.save() for run in self._runs.values()],
+                "runs": [run.save() for run in self._runs.values()] if runs else [],
             }
         )
+
+    def snapshot_run(self, run_id: str) -> bytes | None:
+        """The state of one run alone, None where there is no such run."""
+        run = self._runs.get(run_id)
+        if run is None:
+            return None
+        with uncollected():
+            return encode({"rules": self._versions, "runs": [run.save()]})
+
+    def adopt(self, snapshot: bytes) -> list[Diagnosis]:
+        """Take in the run of ``snapshot_run``: it goes on from its own message. Raises SnapshotError.
+
+        Gives the resolutions of what rules had said that are gone or changed.
+        """
+        before = len(self._pending)
+        with uncollected():
+            self._load_runs(decode(snapshot))
+        self._pending, made = self._pending[:before], self._pending[before:]
+        return made
+
+    def say(self, made: Sequence[Diagnosis]) -> None:
+        """Put these before what the next message brings about."""
+        self._pending += made
 
     def replace(self, rules: RuleSet) -> list[Diagnosis]:
         """Go on under other rules: those that did not change keep their state, the others begin afresh.
@@ -128,8 +159,11 @@ class Engine:
         self._expired_at = state["expired_at"]
         self._listening.serial = state["serial"]
         self._pending = [Diagnosis(**made) for made in state["pending"]]
-        restorer = Restorer(self._judge.plans, self._listening, self._meeting, state["rules"], self._retire)
         self._runs = {}
+        self._load_runs(state)
+
+    def _load_runs(self, state: Mapping[str, Any]) -> None:
+        restorer = Restorer(self._judge.plans, self._listening, self._meeting, state["rules"], self._retire)
         for saved in state["runs"]:
             self._runs[saved["id"]] = restorer.run(saved)
 
@@ -181,6 +215,7 @@ class Engine:
             return
         run.positions[place] = batch.source.last
         run.seen = self.clock.now
+        self._reading = self.clock.reading(*place)
         known: dict[int, Emitter | None] = {}
         self.counts.events += len(batch.events)
         self._judge.look_ahead(batch.events)
@@ -226,7 +261,7 @@ class Engine:
         """Judge events in order that look alike; False, and nothing done, where it has to be one by one."""
         if self._crossing.needed and not run.meeting.settled(emitter.key):
             return False
-        rest = Rest(run, emitter, self._crossing, self._listening, self.clock, out)
+        rest = Rest(run, emitter, self._crossing, self._listening, self._reading, out)
         if not self._judge.stretch(run, emitter, events, out, rest):
             return False
         if events[0].seq is not None:
@@ -258,12 +293,13 @@ class Engine:
             return
         crossing = self._crossing
         if crossing.needed and run.meeting.only != emitter.key:
-            crossing.hear(run, emitter, event, self.clock.now, out)
+            crossing.hear(run, emitter, event, self._reading, out)
         self._judge.event(run, emitter, event, out)
         if event.name in self._listening.names:
             self._listening.hear(run, emitter, event, out)
         if event.name == words.LIFECYCLE and event.values.get(words.LIFECYCLE_STATE) in words.ENDED_STATES:
             emitter.live = False
+            emitter.routes.clear()
             run.holding.pop(emitter.key, None)
             self._judge.end_emitter(run, emitter, event.time, out)
             self._listening.end_emitter(run, emitter, event.time, out)
@@ -299,7 +335,7 @@ class Engine:
     def _tick(self, tick: Tick, out: list[Diagnosis]) -> None:
         if not self.clock.advance(tick) or self.clock.now is None:
             return
-        now = self.clock.now
+        now, self._reading = self.clock.now, self.clock.reading()
         for run in list(self._runs.values()):
             if run.seen is None:
                 run.seen = now
@@ -308,7 +344,7 @@ class Engine:
             run.meeting.floor = NEVER
         self._listening.tick(out)
         for run in list(self._runs.values()):
-            self._crossing.tick(run, now, out)
+            self._crossing.tick(run, self.clock, now, out)
         if self._expired_at is None or now - self._expired_at >= _EXPIRE_EVERY_NS:
             self._expired_at = now
             self._expire(now, out)
@@ -320,10 +356,11 @@ class Engine:
         self._account(run, emitter, emitter.order.lost - lost)
 
     def _expire(self, now: int, out: list[Diagnosis]) -> None:
-        for run in [
-            run for run in self._runs.values() if run.seen is not None and run.seen < now - self._idle_ns
-        ]:
-            self._end_attempt(run, now, transitions.EXPIRED, out)
+        for run in list(self._runs.values()):
+            ended = not any(emitter.live for emitter in run.emitters.values())
+            if run.seen is None or run.seen >= now - (self._ended_ns if ended else self._idle_ns):
+                continue
+            self._end_attempt(run, now, transitions.ENDED if ended else transitions.EXPIRED, out)
             self.counts.runs_expired += 1
             del self._runs[run.id]
 

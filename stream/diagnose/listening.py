@@ -34,7 +34,7 @@ class Listening:
         self.rules = {rule.id: (rule, rule.absent) for rule in rules if rule.absent is not None}
         self.names = frozenset(name for _, absent in self.rules.values() for name in _names(absent))
         self.serial = 0
-        self._due: list[tuple[int, int, Listener, Run]] = []
+        self._due: list[tuple[int, int, str, Listener, Run]] = []
         self._clock = clock
         self._publisher = publisher
         self._watching = watching
@@ -71,7 +71,7 @@ class Listening:
         silent: list[tuple[Listener, Run]] = []
         again: list[tuple[Listener, Run]] = []
         while self._due and now is not None and self._due[0][0] <= now:
-            _, _, listener, run = heapq.heappop(self._due)
+            _, _, _, listener, run = heapq.heappop(self._due)
             listener.due = None
             if listener.live and listener.diagnosis is None:
                 (silent if listener.silent(self._clock) else again).append((listener, run))
@@ -86,8 +86,10 @@ class Listening:
         listener = run.listeners[rule.id, key] = Listener(rule, absent, key, saved[2])
         listener.load(saved)
         _join(run, listener)
+        # Runs may be put back one by one, at different messages: a run's own listeners stay in order.
+        self.serial = max(self.serial, listener.serial)
         if listener.due is not None:
-            heapq.heappush(self._due, (listener.due, listener.serial, listener, run))
+            heapq.heappush(self._due, (listener.due, listener.serial, run.id, listener, run))
 
     def end_emitter(self, run: Run, emitter: Emitter, time_ns: int, out: list[Diagnosis]) -> None:
         """The process ended: its silence means nothing."""
@@ -146,7 +148,7 @@ class Listening:
         deadline = listener.deadline
         if listener.due is None and listener.diagnosis is None and deadline is not None:
             listener.due = deadline
-            heapq.heappush(self._due, (deadline, listener.serial, listener, run))
+            heapq.heappush(self._due, (deadline, listener.serial, run.id, listener, run))
 
     def _fire(self, run: Run, listener: Listener, at: int | None, out: list[Diagnosis]) -> None:
         begin, resource = listener.since, listener.resource

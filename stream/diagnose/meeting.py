@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from emitter.vocabulary.diagnoses import Diagnosis
+from stream.diagnose.clock import Reading
 from stream.diagnose.crossings import BOUNDED, LANES, STRICT, UNNUMBERED, Crossings
 from stream.diagnose.inhibition import Held
 from stream.diagnose.lane import Lane
@@ -36,12 +37,12 @@ class Meeting:
         self.quiet_ns = ENDLESS
         self.numbers = 0
 
-    def hear(self, source: str, resource: Resource, event: Event, now: int | None) -> bool:
+    def hear(self, source: str, resource: Resource, event: Event, reading: Reading) -> bool:
         """An event of an emitter, in order. True when the emitter is alone from now on, and was not."""
         watermark, in_order = self.watermark, event.name not in UNNUMBERED
         floor = watermark.heard(source)
         at = event.time if event.end is None else event.end
-        self.place = watermark.hear(source, resource, at, in_order, now)
+        self.place = watermark.hear(source, resource, at, in_order, reading)
         self.floor = floor if in_order else self.place
         was, self.alone = self.alone, watermark.alone
         self.only = source if self.alone else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emitter.vocabulary.diagnoses import Diagnosis
-from stream.diagnose.clock import Clock
+from stream.diagnose.clock import Reading
 from stream.diagnose.crossing import Crossing
 from stream.diagnose.listening import Listening
 from stream.diagnose.runs import Emitter, Run
@@ -16,20 +16,20 @@ class Rest:
     """Of the events of one stretch: they have one name, and none of them ends the emitter."""
 
     def __init__(
-        self, run: Run, emitter: Emitter, crossing: Crossing, listening: Listening, clock: Clock,
+        self, run: Run, emitter: Emitter, crossing: Crossing, listening: Listening, reading: Reading,
         out: list[Diagnosis],
     ) -> None:  # fmt: skip
         self._run = run
         self._emitter = emitter
         self._crossing = crossing
         self._listening = listening
-        self._clock = clock
+        self._reading = reading
         self._out = out
 
     def before(self, event: Event) -> None:
         """An event is about to be judged."""
         if self._crossing.needed:
-            self._crossing.hear(self._run, self._emitter, event, self._clock.now, self._out)
+            self._crossing.hear(self._run, self._emitter, event, self._reading, self._out)
 
     def after(self, event: Event) -> None:
         """An event was judged."""

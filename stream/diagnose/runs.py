@@ -52,7 +52,9 @@ class Feed:
         if name is not None and tape.plain:
             column: list[Any] = [event.values[name] for event in events]
             if set(map(type, column)) == _FLOATS:
-                tape.extend([value for value in column if value - value == 0.0])
+                total: float = sum(column)
+                finite = total - total == 0.0
+                tape.extend(column if finite else [value for value in column if value - value == 0.0])
                 return
         for event in events:
             self.take(event, resource)

@@ -9,7 +9,7 @@ import msgspec
 
 from stream.rulelang.numbers import as_float
 
-VERSION: Final = 1
+VERSION: Final = 2
 _MAGIC: Final = b"trainwarden engine "
 _DIGEST: Final = 16
 _LARGEST: Final = 2**63

@@ -8,86 +8,157 @@ from __future__ import annotations
 import heapq
 from typing import Any, Final
 
+from stream.diagnose.clock import Clock, Reading
+from stream.diagnose.passing import ENDLESS as ENDLESS
+from stream.diagnose.passing import NEVER as NEVER
+from stream.diagnose.passing import Passing
+from stream.diagnose.paths import Paths
 from stream.events import Resource
 
 APPEAR_NS: Final = 60_000_000_000
 """Ranks that were not heard by then, counted from the attempt's first event, are not waited for."""
-NEVER: Final = -(1 << 62)
-ENDLESS: Final = 1 << 62
+BEHIND_NS: Final = 1_800_000_000_000
+"""A source that is further behind, by its usual delay, is not waited for either."""
+
+
+class _Source:
+    """``heard``: up to where in order; ``last``: its latest place; ``lag_ns``: its usual delay, the least
+    seen; ``read_at``: the clock when it was last heard.
+    """
+
+    __slots__ = ("ended", "gateway", "heard", "lag_ns", "last", "read_at")
+
+    def __init__(self) -> None:
+        self.heard = self.last = self.read_at = NEVER
+        self.lag_ns = ENDLESS
+        self.ended = False
+        self.gateway: str | None = None
+
+    def save(self) -> list[Any]:
+        return [self.heard, self.last, self.ended, self.gateway, self.lag_ns, self.read_at]
+
+    @classmethod
+    def load(cls, saved: list[Any]) -> _Source:
+        made = cls()
+        made.heard, made.last, made.ended, made.gateway, made.lag_ns, made.read_at = saved
+        return made
 
 
 class Watermark:
     """Two levels of one attempt, in ns of event time; everything at or before a level has been read.
 
     ``strict``: all live sources were heard beyond it (all ``world_size`` of them where that is known);
-    ``bounded``: it lies ``lateness_ns`` behind the newest event, or behind where the ticks' clock says that
-    the newest event would be by now. Each includes what the sources' ends allow; ``strict`` is never below
-    ``bounded``.
+    ``bounded``: what was read up to it has waited ``lateness_ns`` of the ticks' clock, through which its
+    gateways were there, and nobody is still sending what is older (Passing). Each includes what the sources'
+    ends allow; ``strict`` is never below ``bounded``. Before any tick, and for recordings without times,
+    ``bounded`` lies ``lateness_ns`` behind the newest event.
     """
 
     def __init__(self, lateness_ns: int) -> None:
         self.lateness_ns = lateness_ns
         self.newest = NEVER
-        self._read_at: int | None = None
         self._first: int | None = None
-        self._now: int | None = None
-        self._heard: dict[str, int] = {}
-        self._last: dict[str, int] = {}
-        self._ended: dict[str, None] = {}
+        self._clocked = False
+        self._hold = ENDLESS
+        self._numbered = False
+        self._sources: dict[str, _Source] = {}
+        self._live = 0
+        self._behind: dict[str, None] = {}
+        self._paths = Paths()
+        self._passing = Passing()
         self._ranks: dict[tuple[str | None, int], None] = {}
         self._world = 0
         self._lowest: list[tuple[int, str]] = []
 
-    def hear(self, source: str, resource: Resource, time_ns: int, in_order: bool, now: int | None) -> int:
-        """An event of a source, read at this clock; its place in the order of time.
+    def hear(self, source: str, resource: Resource, time_ns: int, in_order: bool, reading: Reading) -> int:
+        """An event of a source, read there and then; its place in the order of time.
 
         ``in_order``: the source's events of this kind come in order, so this one says that everything
         before it has come, and its place is never before theirs.
         """
-        if source in self._ended:
-            self._revive(source)
-        place = (
-            self._advance(source, resource, time_ns) if in_order else self._meet(source, resource, time_ns)
-        )
+        one = self._sources.get(source)
+        if one is None:
+            one = self._meet(source, resource)
+        elif one.ended:
+            self._revive(source, one, reading.now)
+        if one.gateway != resource.gateway:
+            self._paths.move(one.gateway, resource.gateway, reading.now)
+            one.gateway = resource.gateway
+        place = time_ns
+        if in_order:
+            if time_ns > one.heard:
+                one.heard = time_ns
+            else:
+                place = one.heard
+            self._numbered = True
+            at = reading.at
+            if at is not None:
+                one.read_at = at
+                lag_ns = at - place
+                if lag_ns < one.lag_ns:
+                    one.lag_ns = lag_ns
+                if self._behind or lag_ns - one.lag_ns > self.lateness_ns:
+                    self._delay(source, lag_ns - one.lag_ns)
         if self._first is None:
             self._first = place
+        if reading.now is not None:
+            self._clocked = True
         if place > self.newest:
-            self.newest, self._read_at = place, now
-        if place > self._last[source]:
-            self._last[source] = place
-        if now is not None:
-            self._now = now
+            self.newest = place
+        if place > one.last:
+            one.last = place
+        self._passing.read(place if in_order or not self._numbered else NEVER, reading)
         return place
 
     def end(self, source: str) -> None:
         """This source said that it ends: nothing waits for it any more."""
-        self._ended[source] = None
+        one = self._sources.get(source)
+        if one is None:
+            return
+        one.ended = True
+        self._live -= 1
+        self._behind.pop(source, None)
+        self._paths.leave(one.gateway)
 
-    def tick(self, now: int) -> None:
-        """The clock moved."""
-        self._now = now
+    def tick(self, clock: Clock) -> None:
+        """The clock moved, or a gateway's beacon came."""
+        if clock.now is None:
+            return
+        self._clocked = True
+        limit = self._paths.proven(clock, clock.now) - self.lateness_ns
+        self._passing.tick(clock, limit)
+        self._hold = ENDLESS
+        for source in list(self._behind):
+            one = self._sources[source]
+            if one.read_at > limit:
+                self._hold = min(self._hold, one.heard)
+            else:
+                del self._behind[source]
 
     def heard(self, source: str) -> int:
         """Up to where this source was heard in order, NEVER if it was not."""
-        return self._heard.get(source, NEVER)
+        one = self._sources.get(source)
+        return NEVER if one is None else one.heard
 
     def last(self, source: str) -> int:
         """The latest place of this source."""
-        return self._last.get(source, NEVER)
+        one = self._sources.get(source)
+        return NEVER if one is None else one.last
 
     @property
     def alone(self) -> bool:
         """Whether there is one source only, and nobody else is expected."""
-        return len(self._heard) <= 1 and self._all_here()
+        return len(self._sources) <= 1 and self._all_here()
 
     @property
     def several(self) -> bool:
         """Whether more than one source was heard."""
-        return len(self._heard) > 1
+        return len(self._sources) > 1
 
     def knows(self, source: str) -> bool:
         """Whether this source was heard, and has not ended."""
-        return source in self._heard and source not in self._ended
+        one = self._sources.get(source)
+        return one is not None and not one.ended
 
     @property
     def expected(self) -> int:
@@ -97,57 +168,59 @@ class Watermark:
     def levels(self) -> tuple[int, int]:
         """``strict`` and ``bounded``, see above."""
         here = self._all_here()
-        if here and len(self._ended) == len(self._heard) > 0:
+        if here and self._live == 0 and self._sources:
             return ENDLESS, ENDLESS
         if self._first is None:
             return NEVER, NEVER
-        newest, now = self.newest, self._now
-        if now is not None and now > newest:
-            # A trainer's clock may be behind that of the ticks: only what passed since counts.
-            read_at = self._read_at
-            newest = now if read_at is None or read_at <= newest else newest + now - read_at
-        bounded = newest - self.lateness_ns
+        bounded = self._bounded()
         return max(self._low() - 1, bounded) if here else bounded, bounded
 
-    def _revive(self, source: str) -> None:
-        """A source without an id of its own starts again."""
-        del self._ended[source]
-        heapq.heappush(self._lowest, (self._heard[source], source))
+    def _bounded(self) -> int:
+        if not self._clocked:
+            return self.newest - self.lateness_ns
+        level = self._passing.level
+        return level if level < self._hold else self._hold
 
-    def _meet(self, source: str, resource: Resource, time_ns: int) -> int:
+    def _meet(self, source: str, resource: Resource) -> _Source:
         """Know of a source."""
-        if source not in self._heard:
-            self._heard[source] = self._last[source] = NEVER
-            self._world = max(self._world, resource.world_size or 0)
-            if resource.rank is not None:
-                self._ranks[resource.role, resource.rank] = None
-            heapq.heappush(self._lowest, (NEVER, source))
-        return time_ns
+        one = self._sources[source] = _Source()
+        self._live += 1
+        self._world = max(self._world, resource.world_size or 0)
+        if resource.rank is not None:
+            self._ranks[resource.role, resource.rank] = None
+        heapq.heappush(self._lowest, (NEVER, source))
+        return one
 
-    def _advance(self, source: str, resource: Resource, time_ns: int) -> int:
-        known = self._heard.get(source)
-        if known is None:
-            self._meet(source, resource, time_ns)
-        elif known > time_ns:
-            return known
-        self._heard[source] = time_ns
-        return time_ns
+    def _revive(self, source: str, one: _Source, now: int | None) -> None:
+        """A source without an id of its own starts again."""
+        one.ended = False
+        self._live += 1
+        self._paths.move(None, one.gateway, now)
+        heapq.heappush(self._lowest, (one.heard, source))
+
+    def _delay(self, source: str, more_ns: int) -> None:
+        """Whether it is sending what it had kept: records so much older than its usual ones."""
+        if self.lateness_ns < more_ns <= BEHIND_NS:
+            self._behind[source] = None
+        else:
+            self._behind.pop(source, None)
 
     def _all_here(self) -> bool:
         """Whether no source is expected that was not heard yet."""
         if len(self._ranks) >= self._world:
             return True
-        return self._first is not None and self.newest - self._first > APPEAR_NS
+        return self._first is not None and self._bounded() + self.lateness_ns - self._first > APPEAR_NS
 
     def _low(self) -> int:
         """The least of what live sources were heard to."""
-        lowest, heard = self._lowest, self._heard
+        lowest, sources = self._lowest, self._sources
         while lowest:
             at, source = lowest[0]
-            if source in self._ended:
+            one = sources[source]
+            if one.ended:
                 heapq.heappop(lowest)
-            elif heard[source] > at:
-                heapq.heapreplace(lowest, (heard[source], source))
+            elif one.heard > at:
+                heapq.heapreplace(lowest, (one.heard, source))
             else:
                 return at
         return ENDLESS
@@ -155,7 +228,9 @@ class Watermark:
     def save(self) -> list[Any]:
         """The state as plain data."""
         return [
-            self.newest, self._read_at, self._first, self._now, self._heard, self._last, list(self._ended),
+            self.newest, self._first, self._clocked, self._hold, self._numbered,
+            [[source, *one.save()] for source, one in self._sources.items()],
+            list(self._behind), self._paths.save(), self._passing.save(),
             [list(rank) for rank in self._ranks], self._world,
         ]  # fmt: skip
 
@@ -163,9 +238,12 @@ class Watermark:
     def load(cls, lateness_ns: int, state: list[Any]) -> Watermark:
         """A watermark that goes on where ``save`` was called."""
         made = cls(lateness_ns)
-        made.newest, made._read_at, made._first, made._now, heard, last, ended, ranks, made._world = state
-        made._heard, made._last = dict(heard), dict(last)
-        made._ended = dict.fromkeys(ended)
+        made.newest, made._first, made._clocked, made._hold, made._numbered, *rest = state
+        sources, behind, paths, passing, ranks, made._world = rest
+        made._sources = {source: _Source.load(one) for source, *one in sources}
+        made._live = sum(not one.ended for one in made._sources.values())
+        made._behind = dict.fromkeys(behind)
+        made._paths, made._passing = Paths.load(paths), Passing.load(passing)
         made._ranks = dict.fromkeys((role, rank) for role, rank in ranks)
-        made._lowest = sorted((at, source) for source, at in made._heard.items())
+        made._lowest = sorted((one.heard, source) for source, one in made._sources.items())
         return made

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stream import history
-from stream.doctor import gateway, kafka, keys, sleeping, timeouts
+from stream.doctor import gateway, kafka, keys, parts, sleeping, timeouts
 from stream.doctor import history as of_history
 from stream.doctor.finding import Finding, skipped
 from stream.rulelang.model import RuleSet
@@ -24,11 +24,18 @@ class Places:
     endpoint: str | None
     stack: dict[str, Any] | None = None
 
+    @property
+    def grpc(self) -> str | None:
+        """Where the local stack takes gRPC, if that is whose endpoint is asked."""
+        known = (self.stack or {}).get("endpoints", {})
+        return known.get("otlp_grpc") if self.endpoint == known.get("otlp_http") else None
+
 
 def examine(places: Places, rules: RuleSet, since_s: float) -> Iterator[Finding]:
     """One finding after the other, as they come; nothing is changed."""
     yield from timeouts.look(rules, os.environ)
     yield from keys.look(places.stack)
+    yield from parts.look(places.stack or {})
     if places.kafka:
         yield from asyncio.run(kafka.look(places.kafka))
     else:
@@ -37,6 +44,8 @@ def examine(places: Places, rules: RuleSet, since_s: float) -> Iterator[Finding]
         )
     if places.endpoint:
         yield gateway.look(places.endpoint)
+        if places.grpc:
+            yield gateway.look(places.grpc)
     else:
         yield skipped(gateway.CHECK, "no endpoint is known", "TRAINWARDEN_ENDPOINT, or `trainwarden up`")
     if not places.clickhouse:

@@ -15,12 +15,15 @@ from stream.doctor.history import SKEW_S
 
 CHECK: Final = "gateway"
 _TIMEOUT_S: Final = 10.0
+_EXPORT: Final = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
 
 def look(url: str) -> Finding:
     """Whether it is ready to take records; a Collector in its place has no such page, and is not judged."""
+    if url.startswith(("grpc://", "grpcs://")):
+        return _call(url)
     if not url.startswith(("http://", "https://")):
-        return skipped(CHECK, f"{url} is not asked: only http(s) endpoints can be")
+        return skipped(CHECK, f"{url} is not asked: only http(s) and grpc(s) endpoints can be")
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/readyz", timeout=_TIMEOUT_S) as answer:
             return _ready(url, answer.headers, json.load(answer))
@@ -29,6 +32,24 @@ def look(url: str) -> Finding:
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "reason", problem)
         return error(CHECK, f"{url} does not answer: {reason}", "start it: `trainwarden gateway`")
+
+
+def _call(url: str) -> Finding:
+    """An export without records; who asks for a token answers too."""
+    import grpc
+
+    scheme, _, place = url.partition("://")
+    credentials = grpc.ssl_channel_credentials()
+    open_ = grpc.secure_channel(place, credentials) if scheme == "grpcs" else grpc.insecure_channel(place)
+    with open_ as channel:
+        try:
+            channel.unary_unary(_EXPORT)(b"", timeout=_TIMEOUT_S)
+        except grpc.RpcError as refused:
+            code, said = refused.code(), refused.details()
+            if code is not grpc.StatusCode.UNAUTHENTICATED:
+                cure = "see the log of what listens there; `trainwarden gateway` takes gRPC on port 4317"
+                return error(CHECK, f"{url} takes no gRPC: {code.name}: {said}", cure)
+    return ok(CHECK, f"{url} takes gRPC")
 
 
 def _refused(url: str, refused: urllib.error.HTTPError) -> Finding:

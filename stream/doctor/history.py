@@ -13,6 +13,7 @@ from stream.doctor.finding import Finding, error, ok, warning
 from stream.history.client import Address, error_code, first_line
 from stream.history.errors import MigrationError
 from stream.history.migrate import UNKNOWN_DATABASE, missing
+from stream.ledger.refusals import CURES
 
 HISTORY, SCHEMA, CLOCKS, REFUSALS = "history", "schema", "clocks", "refused commands"
 FRESH_S: Final = 300.0
@@ -26,14 +27,6 @@ FROM train_acks FINAL
 WHERE state = 'rejected' AND time >= now64(9) - toIntervalSecond({seconds:UInt64})
 GROUP BY reason ORDER BY acks DESC, reason
 """
-_CURES: Final = {
-    "clock_skew": "set the clocks of those machines (chrony, NTP)",
-    "unknown_key": "put the workers' public key (`trainwarden keys list`) into the trainers' trusted_keys",
-    "bad_signature": "somebody alters commands, or signs with another key under the same id",
-    "unsigned": "the workers have no signing key: `trainwarden keys new`, TRAINWARDEN_SIGNING_KEY",
-    "not_allowed": "TRAINWARDEN_ALLOW of the trainer leaves this action out; is that meant?",
-    "unsupervised": "start the trainer with `trainwarden run`, so that somebody can restart it",
-}
 
 
 def look(url: str, since_s: float) -> list[Finding]:
@@ -95,6 +88,6 @@ def _refusals(client: Any, since_s: float) -> list[Finding]:
         return [ok(REFUSALS, f"none in {_age(since_s)}")]
     return [
         warning(REFUSALS, f"{reason}: {acks} times in {runs} runs, last {newest:%Y-%m-%d %H:%M:%S}",
-                _CURES.get(reason, "`trainwarden commands why ID` says more of each"))
+                CURES.get(reason, "`trainwarden commands why ID` says more of each"))
         for reason, acks, runs, newest in rows
     ]  # fmt: skip

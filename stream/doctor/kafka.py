@@ -87,7 +87,7 @@ def _behind(ends: lag.Offsets, at: lag.Offsets) -> int:
 
 async def _dead(bootstrap: str) -> Finding:
     """How many records could not be read, and why the newest could not."""
-    consumer = AIOKafkaConsumer(names.TRAIN_DEADLETTERS, bootstrap_servers=bootstrap, group_id=None)
+    consumer = AIOKafkaConsumer(names.TRAIN_DEADLETTERS, **kafka.reach(bootstrap), group_id=None)
     await consumer.start()
     try:
         places = sorted(consumer.assignment())

@@ -10,6 +10,8 @@ from emitter.vocabulary import events
 from emitter.vocabulary.attributes import PHASE
 from stream.explain.errors import NoRunError
 from stream.explain.stored import epoch_of, point_of, step_of, values_of
+from stream.history import runs
+from stream.history.ledger import Query
 from stream.offline.points import Point
 from stream.rulelang.model import Rule, RuleSet
 
@@ -22,13 +24,7 @@ _PLAIN: Final = ("gauge", "sum")
 """Kinds of metrics whose points are one value; without it they are none."""
 _DEVICE: Final = "hw.id"
 _NONE: Final = -1
-_LOOK_UP: Final = """
-SELECT run, run_name FROM train_runs_latest
-WHERE run = {run:String} OR run_name = {run:String}
-ORDER BY started DESC LIMIT 1
-"""
 _ENDED: Final = "SELECT toUnixTimestamp64Nano(last_time) FROM train_runs_latest WHERE run = {run:String}"
-_NAMES: Final = "SELECT DISTINCT run_name FROM train_runs_latest ORDER BY started DESC LIMIT 200"
 _WHO: Final = "toUnixTimestamp64Nano(time) AS at, attempt, rank, node, role, emitter, seq"
 _PAGED: Final = (
     " FROM {table} WHERE run = {{run:String}} AND time >= fromUnixTimestamp64Nano({{since:Int64}})"
@@ -40,11 +36,14 @@ Row = Sequence[Any]
 
 def find_run(client: Client, name: str) -> str:
     """The id of the run of this id or name, the newest where several share it. Raises NoRunError."""
-    found = client.query(_LOOK_UP, parameters={"run": name}).result_rows
-    if found:
-        return str(found[0][0])
-    names = [str(row[0]) for row in client.query(_NAMES).result_rows if row[0]]
-    raise NoRunError(name, names)
+
+    def ask(query: Query) -> list[Mapping[str, Any]]:
+        return list(client.query(query.sql, parameters=dict(query.parameters)).named_results())
+
+    row = runs.find(ask, name)
+    if row is None:
+        raise NoRunError(name, runs.names(ask))
+    return str(row["run"])
 
 
 class History:

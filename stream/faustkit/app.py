@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from stream.faustkit.preflight import BrokerTraits
+from stream.kafka import security
 
 COMMIT_INTERVAL_S: Final = 1.0
 """After a crash at most this much is read again."""
@@ -36,6 +37,7 @@ def create_app(id: str, kafka: str, *, data_dir: Path, traits: BrokerTraits | No
     with plain_argv():
         import faust
 
+        from stream.faustkit.sensor import Quiet
         from stream.faustkit.transport import Transport
 
     traits = traits or BrokerTraits()
@@ -61,17 +63,37 @@ def create_app(id: str, kafka: str, *, data_dir: Path, traits: BrokerTraits | No
         broker_request_timeout=max(12.0, traits.session_timeout_s * 2),
         broker_rebalance_timeout=max(12.0, traits.session_timeout_s * 2),
         producer_acks=-1,
+        Monitor=Quiet,
+        broker_credentials=_credentials(security()),
     )
     app.transport = Transport(app.conf.broker_consumer, app)
     app.transport.fetch_wait_ms = traits.fetch_wait_ms
     app.transport.haste = traits.haste
+    app.transport.searches = traits.searches
     app.transport.says_goodbye = traits.says_goodbye
     return app
 
 
+def _credentials(found: Mapping[str, Any]) -> Any:
+    """The arguments of aiokafka's clients in Faust's words."""
+    import faust
+
+    context = found.get("ssl_context")
+    if "sasl_mechanism" in found:
+        return faust.SASLCredentials(
+            mechanism=found["sasl_mechanism"],
+            username=found["sasl_plain_username"],
+            password=found["sasl_plain_password"],
+            ssl_context=context,
+        )
+    return context and faust.SSLCredentials(context)
+
+
 def raw_topic(app: Any, name: str) -> Any:
     """A topic of raw bytes that exists already."""
-    return app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    from stream.faustkit.raw import Raw
+
+    return app.topic(name, schema=Raw())
 
 
 def on_assigned(app: Any, topic: str, keep: Callable[[list[int]], None]) -> None:

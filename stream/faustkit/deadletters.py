@@ -5,10 +5,11 @@ A new version that cannot read what is there would otherwise throw everything aw
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from emitter.vocabulary import topics
-from stream.records import Incoming, Outgoing
+from stream.records import BadRecordError, Incoming, Outgoing
 
 IN_A_ROW: Final = 100
 WINDOW: Final = 1000
@@ -27,10 +28,14 @@ def dead_letter(record: Incoming, stage: str, error: str) -> Outgoing:
 
 
 class Limit:
-    """Counts one agent's records: too many bad ones in a row, or too large a share, is the end."""
+    """Counts one agent's records: too many bad ones in a row, or too large a share, is the end.
+
+    ``reasons``: how many were bad for which reason; the reader may clear it.
+    """
 
     def __init__(self, in_a_row: int = IN_A_ROW, window: int = WINDOW, share: float = SHARE) -> None:
         self.in_a_row, self.window, self.share = in_a_row, window, share
+        self.reasons: Counter[str] = Counter()
         self._row = self._seen = self._bad = 0
 
     def good(self) -> None:
@@ -38,7 +43,7 @@ class Limit:
         self._row = 0
         self._count(0)
 
-    def bad(self, record: Incoming, error: str) -> None:
+    def bad(self, record: Incoming, error: str, reason: str = BadRecordError.reason) -> None:
         """A record that was not. Raises DeadLetterLimitError instead of letting it go."""
         if self._row + 1 >= self.in_a_row:
             raise self._too_many(record, error, f"{self.in_a_row} records in a row")
@@ -47,6 +52,7 @@ class Limit:
                 record, error, f"more than {self.share:.0%} of the last {self._seen} records"
             )
         self._row += 1
+        self.reasons[reason] += 1
         self._count(1)
 
     def _count(self, bad: int) -> None:

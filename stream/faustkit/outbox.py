@@ -17,6 +17,14 @@ CAPACITY: Final = 256
 """Kafka records whose results may wait for a flush."""
 
 
+class _Mark:
+    """Stands between results; acknowledged like an event."""
+
+    def __init__(self) -> None:
+        self.passed = asyncio.Event()
+        self.ack = self.passed.set
+
+
 class Outbox:
     """Results of one agent on their way to the broker, in the order of what was read."""
 
@@ -28,17 +36,38 @@ class Outbox:
         self._room = asyncio.Semaphore(capacity)
         self._waiting: asyncio.Queue[tuple[Any, Sequence[Outgoing]]] = asyncio.Queue()
         self._flusher: asyncio.Task[None] | None = None
+        self._under_way = 0
 
     async def room(self) -> None:
         """Wait while too much is under way. Before the record is handled, so that ``put`` never waits."""
         await self._room.acquire()
 
     def put(self, event: Any, records: Sequence[Outgoing]) -> None:
-        """Hand over a Faust event and its results. Once for each ``room``."""
+        """Hand over a Faust event and its results. Once for each ``room``.
+
+        Most records lead to nothing: where nothing is under way either, they need no flush.
+        """
+        if not records and not self._under_way:
+            event.ack()
+            self._room.release()
+            return
         if self._flusher is None:
             self._flusher = asyncio.get_running_loop().create_task(self._flush_forever())
             self._flusher.add_done_callback(self._ended)
+        self._under_way += 1
         self._waiting.put_nowait((event, records))
+
+    @property
+    def depth(self) -> int:
+        """Records whose results are not on the broker yet."""
+        return self._under_way
+
+    async def flushed(self) -> None:
+        """Return once everything that was put before is on the broker."""
+        await self.room()
+        mark = _Mark()
+        self.put(mark, [])
+        await mark.passed.wait()
 
     async def close(self) -> None:
         """Stop flushing; what was not flushed stays unacknowledged and is read again."""
@@ -58,4 +87,5 @@ class Outbox:
             await self._outlet.send([record for _, records in taken for record in records])
             for event, _ in taken:
                 event.ack()
+                self._under_way -= 1
                 self._room.release()

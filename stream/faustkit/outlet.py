@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -17,7 +18,10 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from emitter.vocabulary import topics as vocabulary
+from stream.kafka import reach
 from stream.records import Outgoing
+from stream.telemetry.board import Board
+from stream.telemetry.catalogue import PUBLISH_FAILED, PUBLISH_TIME, PUBLISHED
 
 BATCH_BYTES: Final = 512 * 1024
 REQUEST_TIMEOUT_S: Final = 10.0
@@ -34,10 +38,17 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 class Outlet:
-    """Writes to our topics; ``partitions`` is the number of the co-partitioned ones."""
+    """Writes to our topics; ``partitions`` is the number of the co-partitioned ones.
 
-    def __init__(self, kafka: str, partitions: int) -> None:
+    ``refused``: the partitions that the broker does not take records for at the moment.
+    """
+
+    def __init__(self, kafka: str, partitions: int, board: Board | None = None) -> None:
         self._kafka = kafka
+        self.refused: set[tuple[str, int]] = set()
+        board = board or Board()
+        self._published, self._failed = board.count(PUBLISHED), board.count(PUBLISH_FAILED)
+        self._times = board.times(PUBLISH_TIME)
         self._counts = {topic.name: topic.partitions or partitions for topic in vocabulary.TOPICS}
         self._producer: Any = None
         self._turn = 0
@@ -56,7 +67,7 @@ class Outlet:
         """Connect. Raises KafkaError when no broker answers."""
         # Tansu has no idempotent producer; repeated records are ours to recognise anyway.
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._kafka, acks="all", enable_idempotence=False, max_batch_size=BATCH_BYTES,
+            **reach(self._kafka), acks="all", enable_idempotence=False, max_batch_size=BATCH_BYTES,
             max_request_size=2**30, request_timeout_ms=int(REQUEST_TIMEOUT_S * 1000),
         )  # fmt: skip
         await self._producer.start()
@@ -73,7 +84,11 @@ class Outlet:
         groups: dict[tuple[str, int], list[Outgoing]] = {}
         for record in records:
             groups.setdefault((record.topic, self._partition(record)), []).append(record)
-        await asyncio.gather(*(self._send_group(*place, group) for place, group in groups.items()))
+        sending = [self._send_group(*place, group) for place, group in groups.items()]
+        if len(sending) == 1:
+            await sending[0]
+        else:
+            await asyncio.gather(*sending)
 
     def _partition(self, record: Outgoing) -> int:
         if record.partition is not None:
@@ -88,17 +103,23 @@ class Outlet:
         start, pause = 0, _FIRST_PAUSE_S
         while start < len(group):
             batch, end = self._fill(group, start)
+            began = perf_counter()
             try:
                 await (await self._producer.send_batch(batch, topic, partition=partition))
             except KafkaError as error:
+                self._failed[(topic,)] += 1
                 log.error(
                     "kafka %s: %s[%d] did not take %d records (%d bytes): %s: %s; nothing is lost, "
                     "trying again in %.1f s", self._kafka, topic, partition, end - start, batch.size(),
                     type(error).__name__, error, pause,
                 )  # fmt: skip
+                self.refused.add((topic, partition))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
             else:
+                self.refused.discard((topic, partition))
+                self._times.add((topic,), perf_counter() - began)
+                self._published[(topic,)] += end - start
                 start, pause = end, _FIRST_PAUSE_S
 
     def _fill(self, group: list[Outgoing], start: int) -> tuple[Any, int]:

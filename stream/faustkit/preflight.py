@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from emitter.vocabulary import topics as vocabulary
 from stream import broker
+from stream.kafka import reach
 
 _ALTER_CONFIGS: Final = 33
 _APPLY: Final = "run `trainwarden topics apply` and start the worker again"
@@ -23,18 +24,24 @@ class PreflightError(RuntimeError):
 class BrokerTraits:
     """Habits that suit a broker. The defaults are for Apache Kafka, whose fetches wake on new data.
 
-    ``haste``: fetches wait less than ``fetch_wait_ms`` after records came (see stream/faustkit/pace.py).
+    ``haste``: fetches wait less than ``fetch_wait_ms`` after records came; ``searches``: answers come late,
+    or without what is there, where a partition holds much (see stream/faustkit/pace.py).
+    ``compacts``: of a compacted topic it keeps little more than the newest record of each key.
     """
 
     session_timeout_s: float = 30.0
     fetch_wait_ms: int = 500
     haste: bool = False
+    searches: bool = False
     says_goodbye: bool = True
+    compacts: bool = True
 
 
-# Tansu's first JoinGroup waits half the session timeout, its fetches sleep through new data, and a leader
-# that leaves during a rebalance stays its leader for ever.
-TANSU: Final = BrokerTraits(session_timeout_s=6.0, fetch_wait_ms=20, haste=True, says_goodbye=False)
+# Tansu keeps every record in memory, its first JoinGroup waits half the session timeout, its fetches sleep
+# through new data, and a leader that leaves during a rebalance stays its leader for ever.
+TANSU: Final = BrokerTraits(
+    session_timeout_s=6.0, fetch_wait_ms=20, haste=True, searches=True, says_goodbye=False, compacts=False
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ async def inspect(kafka: str, timeout_s: float = 30.0) -> Site:
 
 
 async def _inspect(kafka: str) -> Site:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    admin = AIOKafkaAdminClient(**reach(kafka))
     try:
         await admin.start()
         # Asking for all topics: asking by name may create them.

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from stream.faustkit.absent import watch_counts
 from stream.faustkit.app import create_app
 from stream.faustkit.consume import Host
-from stream.faustkit.health import HealthServer, readiness
+from stream.faustkit.health import readiness
 from stream.faustkit.outlet import Outlet
 from stream.faustkit.preflight import BrokerTraits, inspect
+from stream.faustkit.standing import EVERY_S, Lag
+from stream.faustkit.stuck import AFTER_S, Stuck
+from stream.telemetry.part import Part
+from stream.telemetry.server import HOST
 
 GRACE_S: Final = 5.0
 """How long a stopping worker waits for what is on its way to the broker."""
@@ -37,6 +44,7 @@ class Job:
 
     ``prepare`` runs before that, once broker and topics are there. ``leisure_ms``: how late it may notice
     new records at a broker that has to be asked again and again, where nobody waits for it.
+    ``stuck_after_s``: how long it may read nothing of what piles up before it says so; 0: for ever.
     """
 
     id: str
@@ -46,6 +54,8 @@ class Job:
     health_port: int | None = None
     prepare: Callable[[Host], Awaitable[None]] | None = None
     leisure_ms: int = 0
+    health_host: str = HOST
+    stuck_after_s: float = AFTER_S
 
     def suited(self, traits: BrokerTraits) -> BrokerTraits:
         """The broker's habits for this job."""
@@ -60,6 +70,9 @@ class _Worker:
         self.app: Any = None
         self.waits_for = "the broker and its topics"
         self.signalled = asyncio.Event()
+        self.every_s = min(EVERY_S, job.stuck_after_s / 4 or EVERY_S)
+        self.stuck = Stuck(job.stuck_after_s, self.every_s, time.monotonic)
+        self.part = Part(job.id, self.report, lambda: self.stuck.reason)
 
     def report(self) -> dict[str, Any]:
         if self.app is None:
@@ -70,14 +83,11 @@ class _Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.signalled.set)
-        health = HealthServer(self.job.health_port, self.report) if self.job.health_port is not None else None
         try:
-            if health is not None:
-                await health.start()
+            await self.part.listen(self.job.health_port, self.job.health_host)
             await self._until_signalled(self._work())
         finally:
-            if health is not None:
-                await health.stop()
+            await self.part.close()
 
     async def _until_signalled(self, work: Any) -> None:
         working = asyncio.ensure_future(work)
@@ -93,10 +103,10 @@ class _Worker:
 
     async def _work(self) -> None:
         site = await inspect(self.job.kafka)
-        outlet = Outlet(self.job.kafka, site.partitions)
+        outlet = Outlet(self.job.kafka, site.partitions, self.part.board)
         await outlet.start()
         try:
-            host = Host(outlet)
+            host = Host(outlet, self.part.board)
             try:
                 if self.job.prepare is not None:
                     await self.job.prepare(host)
@@ -108,13 +118,20 @@ class _Worker:
 
     async def _consume(self, host: Host, traits: BrokerTraits) -> None:
         app = create_app(self.job.id, self.job.kafka, data_dir=self.job.data_dir, traits=traits)
+        watch_counts(app, host.outlet.partitions, host.fail)
         self.job.attach(app, host)
-        grace_s = GRACE_S
+        grace_s, following = GRACE_S, None
         try:
             self.waits_for = "partitions"
             await app.start()
             self.app = app
             log.info("%s: started, waiting for partitions", self.job.id)
+            # Modules and rules stay for good: the collector need not look through them again and again.
+            gc.collect()
+            gc.freeze()
+            lag = Lag(app, self.part.board, self.stuck, host.held_up, self.every_s)
+            following = asyncio.ensure_future(lag.follow())
+            self.part.export()
             ended = asyncio.ensure_future(app.wait_until_stopped())
             await asyncio.wait({ended, host.failed}, return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
@@ -123,6 +140,8 @@ class _Worker:
                 host.failed.result()
             raise WorkerCrashError(f"{self.job.id}: Faust stopped: {app.crash_reason!r}")
         finally:
+            if following is not None:
+                following.cancel()
             await _stop(app, grace_s, 0 if self.signalled.is_set() else EXIT_STUCK)
 
 

@@ -6,14 +6,19 @@ Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp-response (failures, r
     RefusedError            a request is not taken
       MalformedError 400    UnauthorizedError 401    TooSlowError 408    TooLargeError 413
       UnsupportedError 415
-      UnavailableError 503  nothing is wrong with the request
+      BusyError 503         too much is under way      nothing is wrong with the request: it may come again,
+      UnavailableError 503  Kafka cannot be written    after the seconds that the answer names
+
+429 is for the same, but OpenTelemetry's Python SDK throws away what was answered so (seen in 1.40).
 """
 
 from __future__ import annotations
 
 import json
 
+from google.protobuf.duration_pb2 import Duration
 from google.rpc.code_pb2 import Code
+from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
 PROTOBUF = "application/x-protobuf"
@@ -77,6 +82,23 @@ class UnavailableError(RefusedError):
     status = 503
     code = Code.UNAVAILABLE
     retry_after_s = 1
+
+
+class BusyError(RefusedError):
+    """As much is under way as the gateway may hold: the same request can be sent again."""
+
+    status = 503
+    code = Code.RESOURCE_EXHAUSTED
+    retry_after_s = 1
+
+
+def details(refusal: RefusedError) -> bytes:
+    """A ``google.rpc.Status`` for ``grpc-status-details-bin``; with RetryInfo where it may come again."""
+    status = Status(code=refusal.code, message=refusal.message)
+    if refusal.retry_after_s is not None:
+        wait = Duration(seconds=refusal.retry_after_s)
+        status.details.add().Pack(RetryInfo(retry_delay=wait))
+    return bytes(status.SerializeToString())
 
 
 def status_body(code: int, message: str, content_type: str) -> bytes:

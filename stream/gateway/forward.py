@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from emitter.vocabulary import topics
-from stream import kafka
+from stream import kafka, steady
 from stream.gateway.errors import UnavailableError
 from stream.otlp import beacon
 
@@ -41,6 +41,11 @@ class Forwarder:
         self._stopping: set[asyncio.Task[None]] = set()
         self._first_beacon_at = 0.0
         self.problem: str | None = f"kafka {bootstrap}: not connected yet"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nobody keeps at it any more, which no failure of Kafka's brings about."""
+        return self._watcher is not None and self._watcher.done() and not self._watcher.cancelled()
 
     def start(self) -> None:
         """Begin to connect, and keep at it."""
@@ -110,7 +115,7 @@ class Forwarder:
     async def _beacon(self, producer: AIOKafkaProducer) -> None:
         if time.monotonic() < self._first_beacon_at:
             return
-        value = beacon.beacon_request(time.time_ns(), gateway_id=self._gateway_id)
+        value = beacon.beacon_request(steady.unix_ns(), gateway_id=self._gateway_id)
         try:
             partitions = await producer.partitions_for(topics.OTLP_LOGS)
             for partition in sorted(partitions):
@@ -124,7 +129,7 @@ class Forwarder:
 def _producer(bootstrap: str) -> AIOKafkaProducer:
     # Tansu does not know idempotent producers; duplicates of a retry are told apart by train.seq.
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap, client_id="trainwarden-gateway", acks="all", enable_idempotence=False,
+        **kafka.reach(bootstrap), client_id="trainwarden-gateway", acks="all", enable_idempotence=False,
         max_batch_size=512 * 1024, max_request_size=2 * 1024 * 1024,
         request_timeout_ms=int(PRODUCE_TIMEOUT_S * 1000),
     )  # fmt: skip

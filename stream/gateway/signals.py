@@ -20,6 +20,7 @@ class Signal:
     """One signal. ``groups`` > ``scopes`` > ``records`` are the nested repeated fields of a request."""
 
     path: str
+    service: str
     topic: str
     request: type[Any]
     response: type[Any]
@@ -40,17 +41,17 @@ class Signal:
 
 SIGNALS: Final = (
     Signal(
-        "/v1/logs", topics.OTLP_LOGS,
+        "/v1/logs", "opentelemetry.proto.collector.logs.v1.LogsService", topics.OTLP_LOGS,
         logs.ExportLogsServiceRequest, logs.ExportLogsServiceResponse, jsoncodec.logs_from_json,
         "resource_logs", "scope_logs", "log_records", "rejected_log_records",
     ),
     Signal(
-        "/v1/traces", topics.OTLP_SPANS,
+        "/v1/traces", "opentelemetry.proto.collector.trace.v1.TraceService", topics.OTLP_SPANS,
         traces.ExportTraceServiceRequest, traces.ExportTraceServiceResponse, jsoncodec.spans_from_json,
         "resource_spans", "scope_spans", "spans", "rejected_spans",
     ),
     Signal(
-        "/v1/metrics", topics.OTLP_METRICS,
+        "/v1/metrics", "opentelemetry.proto.collector.metrics.v1.MetricsService", topics.OTLP_METRICS,
         metrics.ExportMetricsServiceRequest, metrics.ExportMetricsServiceResponse,
         jsoncodec.metrics_from_json,
         "resource_metrics", "scope_metrics", "metrics", "rejected_data_points",

@@ -137,9 +137,11 @@ def _header_size(group: Any, scope: Any) -> int:
 
 
 def _points(record: Any) -> Any:
-    """The data points of a metric; None for a log record or a span."""
-    kind = record.WhichOneof("data") if "data" in record.DESCRIPTOR.oneofs_by_name else None
-    return getattr(record, kind).data_points if kind else None
+    """The data points of a metric, which may have none; None for a log record or a span."""
+    if "data" not in record.DESCRIPTOR.oneofs_by_name:
+        return None
+    kind = record.WhichOneof("data")
+    return getattr(record, kind).data_points if kind else ()
 
 
 def _parts(record: Any, limit: int) -> Iterator[Any]:

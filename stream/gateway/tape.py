@@ -9,6 +9,7 @@ import logging
 import secrets
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from emitter.kafka.client import never_create, stop
 from emitter.kafka.positions import LOOKBACK_S, behind, rewind, watch
 from emitter.kafka.topic_ids import topic_id
 from stream.gateway.errors import UnavailableError
+from stream.kafka import reach
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 PAGE: Final = 256
@@ -45,21 +47,22 @@ class Entry:
 
 @dataclass
 class Reel:
-    """Records by the runs that they name; the oldest go when they are an hour old, or too many."""
+    """Records by the runs that they name; they go an hour after they came, the oldest also when too many."""
 
-    entries: deque[tuple[Entry, frozenset[str]]] = field(default_factory=deque)
+    entries: deque[tuple[Entry, frozenset[str], float]] = field(default_factory=deque)
     by_run: dict[str, deque[Entry]] = field(default_factory=dict)
     size: int = 0
+    now: Callable[[], float] = time.monotonic
 
     def add(self, entry: Entry) -> None:
         """Take in a record, at the end."""
         names = named_runs(entry)
-        self.entries.append((entry, names))
+        self.entries.append((entry, names, self.now()))
         self.size += len(entry.value)
         for name in names:
             self.by_run.setdefault(name, deque()).append(entry)
-        oldest_ms = (time.time() - LOOKBACK_S) * 1000
-        while self.entries and (self.size > MOST_BYTES or self.entries[0][0].timestamp < oldest_ms):
+        since = self.now() - LOOKBACK_S
+        while self.entries and (self.size > MOST_BYTES or self.entries[0][2] < since):
             self._drop_first()
 
     def after(self, run: str, places: dict[int, int]) -> list[Entry]:
@@ -75,7 +78,7 @@ class Reel:
         return found
 
     def _drop_first(self) -> None:
-        entry, names = self.entries.popleft()
+        entry, names, _ = self.entries.popleft()
         self.size -= len(entry.value)
         for name in names:
             mine = self.by_run[name]
@@ -177,7 +180,7 @@ class Tape:
     async def _read(self) -> None:
         """From an hour ago on, until the line breaks. Raises KafkaError, OSError, TimeoutError."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._kafka, group_id=None, enable_auto_commit=False,
+            **reach(self._kafka), group_id=None, enable_auto_commit=False,
             auto_offset_reset="earliest", fetch_max_wait_ms=100,
         )  # fmt: skip
         never_create(consumer._client)

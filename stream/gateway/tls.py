@@ -6,7 +6,9 @@ import asyncio
 import logging
 import ssl
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import grpc
 
 from stream.gateway.errors import GatewayError
 
@@ -28,6 +30,20 @@ class Certificate:
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._stamps = self._changed()
         self._load()
+
+    def credentials(self) -> Any:
+        """The same for a gRPC server, whose connections see renewed files too."""
+        seen = self._contents
+
+        def renewed() -> Any:
+            nonlocal seen
+            if seen is self._contents:
+                return None
+            seen = self._contents
+            return grpc.ssl_server_certificate_configuration([seen])
+
+        first = grpc.ssl_server_certificate_configuration([seen])
+        return grpc.dynamic_ssl_server_credentials(first, renewed)
 
     async def renew(self) -> None:
         """Until it is cancelled: connections that come after the files changed see the new certificate."""
@@ -52,6 +68,7 @@ class Certificate:
         try:
             # Without a password, OpenSSL would ask for one on the terminal.
             self.context.load_cert_chain(certificate, key, password=lambda: "")
+            self._contents = (key.read_bytes(), certificate.read_bytes())
         except OSError as error:
             raise GatewayError(
                 f"TLS: expected a certificate and its private key without a password (PEM) in {certificate}"

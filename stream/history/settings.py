@@ -17,9 +17,11 @@ ENV_CLUSTER: Final = "TRAINWARDEN_CLICKHOUSE_CLUSTER"
 """Name of the ClickHouse cluster (as in system.clusters); not set on a single server."""
 
 DEFAULT_DAYS: Final[Mapping[str, int]] = MappingProxyType(
-    {"logs": 90, "raw": 400, "rollups": 0, "decisions": 0}
+    {"logs": 90, "raw": 400, "rollups_10s": 400, "rollups": 0, "decisions": 0, "sink": 7}
 )
-"""``logs``: otel_*; ``raw``: numbers as they came; ``rollups``; ``decisions``: diagnoses, commands, acks."""
+"""``logs``: otel_*; ``raw``: numbers as they came; ``rollups_10s``: by ten seconds; ``rollups``: by the
+minute; ``decisions``: diagnoses, commands, acks;
+``sink``: which Kafka records were stored, longer than Kafka keeps ``otlp_*``."""
 
 
 @dataclass(frozen=True)

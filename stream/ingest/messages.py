@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from emitter.vocabulary import events as vocabulary
@@ -13,7 +14,7 @@ from stream.ingest import placing
 from stream.ingest.decode import Beacon, Contents, decode
 from stream.ingest.placing import NOWHERE, Hosts
 from stream.otlp.events import RunEvents
-from stream.records import BadRecordError, Incoming, Outgoing, Ticks
+from stream.records import Incoming, Outgoing, OversizedError, Ticks
 
 KIND_EVENTS: Final = "events"
 KIND_TICK: Final = "tick"
@@ -24,11 +25,22 @@ _KIND_OF: Final = {
     vocabulary.CHECKPOINT_STARTED: "checkpoint",
     **dict.fromkeys(vocabulary.SPANS, "checkpoint"),
 }
+OUR_SERVICES: Final = "trainwarden-"
 _OVERHEAD_BYTES: Final = 4096
 """Room in a message for key, headers and the record's own frame."""
 
 
-def ingest(record: Incoming, partitions: int, hosts: Hosts = NOWHERE) -> list[Outgoing]:
+@dataclass
+class Counts:
+    """Events that went to runs, each as often as it went to one; and those that name no run."""
+
+    events: int = 0
+    without_run: int = 0
+
+
+def ingest(
+    record: Incoming, partitions: int, hosts: Hosts = NOWHERE, counts: Counts | None = None
+) -> list[Outgoing]:
     """What one OTLP record becomes on ``train.events``: a batch for each run, or ``Ticks``.
 
     Events without a run go to the runs on the node that sent them, else to no rule; history reads them from
@@ -37,7 +49,20 @@ def ingest(record: Incoming, partitions: int, hosts: Hosts = NOWHERE) -> list[Ou
     contents = decode(record)
     if contents.beacon is not None:
         return _ticks(record, contents.beacon, partitions)
-    return [_batch(record, group) for group in _by_run(contents, hosts)]
+    groups = _by_run(contents, hosts)
+    made = [_batch(record, group) for group in groups]
+    if counts is not None:
+        counts.events += sum(len(group.events) for group in groups)
+        counts.without_run += sum(map(_foreign, contents.runs))
+    return made
+
+
+def _foreign(group: RunEvents) -> int:
+    """How many events name no run; metrics of our own processes never do."""
+    if group.run:
+        return 0
+    ours = {n for n, one in enumerate(group.resources) if (one.service or "").startswith(OUR_SERVICES)}
+    return sum(event.resource not in ours for event in group.events)
 
 
 def _by_run(contents: Contents, hosts: Hosts) -> list[RunEvents]:
@@ -56,7 +81,7 @@ def _batch(record: Incoming, group: RunEvents) -> Outgoing:
     batch = events.Batch(events.VERSION, group.run, source, group.resources, group.events)
     value = events.encode(batch)
     if len(value) > MAX_MESSAGE_BYTES - _OVERHEAD_BYTES:
-        raise BadRecordError(
+        raise OversizedError(
             f"run {group.run}: expected {len(group.events)} events to fit into {MAX_MESSAGE_BYTES} bytes, "
             f"they take {len(value)}; send smaller requests"
         )

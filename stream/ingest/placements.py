@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from emitter.vocabulary import topics
 from stream import placements
+from stream.kafka import reach
 from stream.placements import Placed
 
 AGAIN_S: Final = 5.0
@@ -52,7 +53,7 @@ class Placements:
 
     async def _follow(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._kafka, enable_auto_commit=False, auto_offset_reset="earliest",
+            **reach(self._kafka), enable_auto_commit=False, auto_offset_reset="earliest",
             fetch_max_wait_ms=200,
         )  # fmt: skip
         await consumer.start()

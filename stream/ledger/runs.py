@@ -7,17 +7,11 @@ from dataclasses import dataclass
 
 from emitter.vocabulary import topics
 from stream import placements
-from stream.history.ledger import Query
+from stream.history import runs
 from stream.history.ledger import Run as Ask
 from stream.ledger.errors import NoRunError
 from stream.ledger.topics import whole
 from stream.rulelang.errors import guess
-
-_LOOK_UP = """
-SELECT run, run_name, attempt, state, toUInt32(greatest(world_size, ranks)) AS ranks FROM train_runs_latest
-WHERE run = {run:String} OR run_name = {run:String} ORDER BY started DESC LIMIT 1
-"""
-_NAMES = "SELECT run, run_name FROM train_runs_latest ORDER BY started DESC LIMIT 200"
 
 
 @dataclass(frozen=True)
@@ -33,12 +27,11 @@ class Known:
 
 def in_history(ask: Ask, wanted: str) -> Known:
     """The run of this id or name, the newest where several share it. Raises NoRunError."""
-    for row in ask(Query("run", _LOOK_UP, {"run": wanted})):
-        return Known(
-            row["run"], row["run_name"] or None, row["attempt"], tuple(range(row["ranks"])), row["state"]
-        )
-    names = [name for row in ask(Query("run", _NAMES)) for name in (row["run"], row["run_name"]) if name]
-    raise _unknown(wanted, names)
+    row = runs.find(ask, wanted)
+    if row is None:
+        raise _unknown(wanted, runs.names(ask))
+    ranks = range(max(row["world_size"], row["ranks"]))
+    return Known(row["run"], row["run_name"] or None, row["attempt"], tuple(ranks), row["state"])
 
 
 async def in_placements(kafka: str, wanted: str) -> Known:
@@ -46,16 +39,16 @@ async def in_placements(kafka: str, wanted: str) -> Known:
     hosts: dict[str, dict[str, placements.Placed]] = {}
     async for key, value in whole(kafka, topics.TRAIN_PLACEMENTS):
         try:
-            host, runs = placements.decode(key, value)
+            host, placed = placements.decode(key, value)
         except placements.PlacementError:
             continue
-        hosts[host] = runs
-    found = [one for runs in hosts.values() for one in runs.values() if wanted in (one.run, one.run_name)]
+        hosts[host] = placed
+    found = [one for placed in hosts.values() for one in placed.values() if wanted in (one.run, one.run_name)]
     if not found:
         known = {
             name
-            for runs in hosts.values()
-            for one in runs.values()
+            for placed in hosts.values()
+            for one in placed.values()
             for name in (one.run, one.run_name)
             if name
         }
@@ -66,5 +59,5 @@ async def in_placements(kafka: str, wanted: str) -> Known:
 
 
 def _unknown(wanted: str, known: Iterable[str]) -> NoRunError:
-    cure = guess(wanted, known) or "; the viewer's fleet page lists all runs"
+    cure = guess(wanted, known) or "; `trainwarden runs list` lists them"
     return NoRunError(f"no run has the id or name {wanted}{cure}")

@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from stream.kafka import knock
+from stream.kafka import knock, reach
 from stream.ledger import book as books
 from stream.ledger.book import Book, Record
 from stream.ledger.errors import UnreachableError
@@ -60,7 +60,7 @@ class Feed:
         await reachable(self._kafka)
         self._consumer = AIOKafkaConsumer(
             *self._names,
-            bootstrap_servers=self._kafka,
+            **reach(self._kafka),
             group_id=None,
             auto_offset_reset="earliest" if self._past else "latest",
             fetch_max_wait_ms=50,
@@ -100,7 +100,7 @@ async def whole(kafka: str, topic: str) -> AsyncIterator[tuple[bytes | None, byt
     """Key and value of everything that a topic holds at this moment. Raises UnreachableError."""
     await reachable(kafka)
     consumer = AIOKafkaConsumer(
-        topic, bootstrap_servers=kafka, group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50
+        topic, **reach(kafka), group_id=None, auto_offset_reset="earliest", fetch_max_wait_ms=50
     )
     await consumer.start()
     try:
@@ -148,7 +148,7 @@ async def write(kafka: str, record: Outgoing) -> None:
 async def _producer(kafka: str) -> AsyncIterator[Any]:
     await reachable(kafka)
     producer = AIOKafkaProducer(
-        bootstrap_servers=kafka, acks="all", enable_idempotence=False,
+        **reach(kafka), acks="all", enable_idempotence=False,
         request_timeout_ms=int(SEND_TIMEOUT_S * 1000),
     )  # fmt: skip
     try:

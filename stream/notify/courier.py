@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 
 from emitter.vocabulary import topics
 from stream.faustkit.preflight import BrokerTraits
-from stream.kafka import stay
+from stream.kafka import reach, stay
 from stream.notify import notice as notices
 from stream.notify.config import Hook
 from stream.notify.errors import UndeliveredError
@@ -76,7 +76,7 @@ class Courier:
         session_ms = int(self._traits.session_timeout_s * 1000)
         consumer = AIOKafkaConsumer(
             topics.REMEDIATION_INTENTS,
-            bootstrap_servers=self._kafka,
+            **reach(self._kafka),
             group_id=f"{GROUP}{self.hook.name}",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from stream.otlp.parse import OtlpError
+from stream.otlp.errors import OtlpError
 
 M = TypeVar("M", bound=Message)
 
@@ -35,29 +35,30 @@ _SHOWN: Final = 60
 
 def logs_from_json(payload: bytes) -> ExportLogsServiceRequest:
     """A logs request. Raises OtlpError, which names the place."""
-    return _request(ExportLogsServiceRequest, payload)
+    return request(ExportLogsServiceRequest, payload)
 
 
 def spans_from_json(payload: bytes) -> ExportTraceServiceRequest:
     """A traces request. Raises OtlpError, which names the place."""
-    return _request(ExportTraceServiceRequest, payload)
+    return request(ExportTraceServiceRequest, payload)
 
 
 def metrics_from_json(payload: bytes) -> ExportMetricsServiceRequest:
     """A metrics request. Raises OtlpError, which names the place."""
-    return _request(ExportMetricsServiceRequest, payload)
+    return request(ExportMetricsServiceRequest, payload)
 
 
-def _request(kind: type[M], payload: bytes) -> M:
+def request(kind: type[M], payload: bytes) -> M:
+    """A request of this type. Raises OtlpError, which names the place."""
     try:
         value = msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise OtlpError(f"expected an {kind.__name__} in JSON: {error}") from None
     except RecursionError:
         raise OtlpError(f"expected an {kind.__name__} in JSON: it is nested too deeply") from None
-    request = kind()
-    _fill(request, value, "", 0)
-    return request
+    message = kind()
+    _fill(message, value, "", 0)
+    return message
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ Names = Callable[[dict[str, Value]], dict[str, Value]]
 
 # Wire types, and the field numbers of LogRecord, KeyValue and AnyValue that matter here.
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_FIXED: Final = {_FIXED64: 8, _FIXED32: 4}
 _TIME, _BODY, _ATTRIBUTE, _OBSERVED = 1, 5, 6, 11
 _KEY, _VALUE = 1, 2
 _INT, _DOUBLE = 3, 4
@@ -29,6 +30,8 @@ _INT, _DOUBLE = 3, 4
 _LONGEST_VARINT: Final = 5
 _ATTEMPTS: Final = 64
 _EVENT_NAMES: Final = 64
+# Bytes of records per sender; what is remembered of one takes some seven times as much.
+_ROOM: Final = 32 * 1024
 
 EPOCH_VALUE: Final = "epoch"
 _OWN: Final = frozenset({_TIME, _OBSERVED, attributes.SEQ, attributes.STEP, attributes.EPOCH})
@@ -39,6 +42,7 @@ class Layouts:
 
     def __init__(self, names: Names) -> None:
         self._names = names
+        self._room = _Room(_ROOM)
         self._known: dict[str, _Known] = {}
 
     def read(self, record: LogRecord, resource: int) -> Event | None:
@@ -47,15 +51,22 @@ class Layouts:
         if known is None:
             if len(self._known) >= _EVENT_NAMES:
                 return None
-            known = self._known[record.event_name] = _Known(self._names)
+            known = self._known[record.event_name] = _Known(self._names, self._room)
         return known.read(record, resource)
+
+
+class _Room:
+    """How many bytes may still be learnt from."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
 
 
 class _Known:
     """The layouts of one event name. It stops learning where there is no end of shapes."""
 
-    def __init__(self, names: Names) -> None:
-        self._names = names
+    def __init__(self, names: Names, room: _Room) -> None:
+        self._names, self._room = names, room
         self._attempts = 0
         self._by_length: dict[int, list[Layout]] = {}
 
@@ -68,10 +79,11 @@ class _Known:
             event = layout.read(data, resource)
             if event is not None:
                 return event
-        if may_learn:
+        if may_learn and len(data) <= self._room.left:
             self._attempts += 1
             learnt = self._learn(data, record)
             if learnt is not None:
+                self._room.left -= len(data)
                 self._by_length.setdefault(len(data), []).append(learnt)
         return None
 
@@ -138,8 +150,19 @@ class Layout:
         )
 
 
+class _GroupError(ValueError):
+    """A field that protobuf calls a group: none of OTLP's, but one that a reader must let pass."""
+
+
 def numbers_of(data: bytes) -> list[Number] | None:
     """The numbers of a record in the order of its bytes; None where it holds more than numbers."""
+    try:
+        return _numbers_of(data)
+    except _GroupError:
+        return None
+
+
+def _numbers_of(data: bytes) -> list[Number] | None:
     numbers: list[Number] = []
     for field, wire, start, end in _fields(data, 0, len(data)):
         if field == _BODY and end > start:  # the Collector writes a body without a value where there is none
@@ -179,7 +202,7 @@ def _attribute(data: bytes, start: int, end: int) -> Number | None:
 
 
 def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """(number, wire type, start, end) of each field's content in valid protobuf."""
+    """(number, wire type, start, end) of each field's content in valid protobuf. Raises _GroupError."""
     while start < end:
         tag_end = _varint_end(data, start)
         tag, start = _varint(data[start:tag_end]), tag_end
@@ -189,8 +212,10 @@ def _fields(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, 
             size, start = _varint(data[start:size_end]), size_end
         elif wire == _VARINT:
             size = _varint_end(data, start) - start
+        elif wire in _FIXED:
+            size = _FIXED[wire]
         else:
-            size = {_FIXED64: 8, _FIXED32: 4}[wire]
+            raise _GroupError(wire)
         yield tag >> 3, wire, start, start + size
         start += size
 

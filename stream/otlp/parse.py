@@ -1,4 +1,4 @@
-"""OTLP export requests from protobuf bytes (an ``otlp_proto`` Kafka record holds the same bytes)."""
+"""OTLP export requests from the bytes of a Kafka record: a Collector's ``otlp_proto`` or ``otlp_json``."""
 
 from __future__ import annotations
 
@@ -9,30 +9,36 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from stream.otlp import jsoncodec
+from stream.otlp.errors import OtlpError
+
+__all__ = ["OtlpError", "parse", "parse_logs", "parse_metrics", "parse_spans"]
+
 M = TypeVar("M", bound=Message)
-
-
-class OtlpError(ValueError):
-    """The bytes are not an OTLP export request; the message says what was expected and what came."""
 
 
 def parse_logs(payload: bytes) -> ExportLogsServiceRequest:
     """A logs request. Raises OtlpError."""
-    return parse(ExportLogsServiceRequest, payload)
+    return _either(ExportLogsServiceRequest, payload)
 
 
 def parse_spans(payload: bytes) -> ExportTraceServiceRequest:
     """A traces request. Raises OtlpError."""
-    return parse(ExportTraceServiceRequest, payload)
+    return _either(ExportTraceServiceRequest, payload)
 
 
 def parse_metrics(payload: bytes) -> ExportMetricsServiceRequest:
     """A metrics request. Raises OtlpError."""
-    return parse(ExportMetricsServiceRequest, payload)
+    return _either(ExportMetricsServiceRequest, payload)
+
+
+def _either(kind: type[M], payload: bytes) -> M:
+    # No field of a request has the tag that "{" would be. White space before it has: a line feed is a tag.
+    return jsoncodec.request(kind, payload) if payload.startswith(b"{") else parse(kind, payload)
 
 
 def parse(kind: type[M], payload: bytes) -> M:
-    """A request of this type. Raises OtlpError."""
+    """A request of this type, in protobuf. Raises OtlpError."""
     try:
         return kind.FromString(payload)
     except DecodeError:

@@ -17,7 +17,8 @@ from stream.otlp.layout import Layouts
 _log = logging.getLogger(__name__)
 
 _REMEMBERED_SENDERS: Final = 4096
-_REMEMBERED_NAMES: Final = 1024
+_LONGEST_REMEMBERED: Final = 32 * 1024
+_REMEMBERED_NAMES: Final = 128
 
 
 class Sender:
@@ -42,8 +43,10 @@ class Sender:
 
 
 def sender(resource: resource_pb2.Resource, gateway: str | None) -> Sender:
-    """The sender of these resource attributes; the same object for the same attributes."""
-    return _sender(resource.SerializeToString(deterministic=True), gateway)
+    """The sender of these resource attributes; the same object for the same attributes, if they are short."""
+    serialized = resource.SerializeToString(deterministic=True)
+    remembered = len(serialized) <= _LONGEST_REMEMBERED
+    return _sender(serialized, gateway) if remembered else _sender.__wrapped__(serialized, gateway)
 
 
 @lru_cache(maxsize=_REMEMBERED_SENDERS)

@@ -36,7 +36,7 @@ def _judge(turn: Turn, run: Run, incident: Incident, step: Step, ack: Ack) -> No
         reason = f"{who}: {ack.state}: {ack.reason}"
         turn.end(incident, step, StepState.FAILED, decisions.FAILED, now, reason)
     elif ack.state == commands.SUCCEEDED and not missing(run, step, ack):
-        succeeded(turn, run, incident, step, now, ack.step)
+        succeeded(turn, run, incident, step, now, ack.step, goes_on=_goes_on(ack))
 
 
 def missing(run: Run, step: Step, ack: Ack | None = None) -> set[int | None]:
@@ -55,10 +55,11 @@ def succeeded(
     now: int,
     at_step: int | None,
     reason: str | None = None,
+    goes_on: int | None = None,
 ) -> None:
-    """Every rank has done it, or its effect was seen."""
+    """Every rank has done it, or its effect was seen. ``goes_on``: the step that is made next, if said."""
     if step.name in RESTARTS:
-        count_cost(run, incident, step.name, now, [at_step, step.diagnosis.step])
+        count_cost(run, incident, step.name, now, [at_step, step.diagnosis.step], goes_on)
     if step.name == "rollback":
         run.checkpoints.forget_after(incident.before_step, incident.began_ns)
     if step.name == "pause":
@@ -66,15 +67,32 @@ def succeeded(
     turn.end(incident, step, StepState.DONE, decisions.SUCCEEDED, now, reason)
 
 
-def count_cost(run: Run, incident: Incident, action: str, now: int, reached: list[int | None]) -> None:
-    """Training goes on from a checkpoint: what was made since is lost. ``reached``: steps known of."""
+def _goes_on(ack: Ack) -> int | None:
+    """What the trainer's handler says of the step that it makes next."""
+    said = ack.detail.get("to_step") if isinstance(ack.detail, dict) else None
+    return said if type(said) is int and said >= 0 else None
+
+
+def count_cost(
+    run: Run,
+    incident: Incident,
+    action: str,
+    now: int,
+    reached: list[int | None],
+    goes_on: int | None = None,
+) -> None:
+    """Training goes on from a checkpoint: what was made since is lost. ``reached``: steps known of.
+
+    A checkpoint holds its step, unless the trainer says with which one it goes on.
+    """
     steps = [step for step in (*reached, incident.before_step) if step is not None]
     if action == "rollback":
         kept = run.checkpoints.newest_before(incident.before_step, incident.began_ns)
     else:
         kept = run.checkpoints.newest()
     kept_ns = kept.saved_ns if kept is not None else run.began_ns or incident.began_ns
-    incident.cost.rewound(max(steps, default=None), kept.step if kept else None, kept_ns, now)
+    held = goes_on - 1 if goes_on is not None else kept.step if kept else None
+    incident.cost.rewound(max(steps, default=None), held, kept_ns, now)
 
 
 def retry(turn: Turn, run: Run) -> None:

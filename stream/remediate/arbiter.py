@@ -13,13 +13,14 @@ from stream.remediate.answers import answer, retry
 from stream.remediate.deciding import advance, latest
 from stream.remediate.decisions import Decision, of_incident
 from stream.remediate.incidents import Incident, Member, diagnosis_ns, open_incident
-from stream.remediate.lives import begin_attempt, give_up_waiting, learn
+from stream.remediate.lives import begin_attempt, end_silent, give_up_waiting, learn
 from stream.remediate.plan import Plan
 from stream.remediate.reports import Report
 from stream.remediate.runs import Run
 from stream.remediate.settings import Settings
 from stream.remediate.state import State
 from stream.remediate.turn import Made, Turn
+from stream.remediate.waking import wakes_ns
 
 
 class Arbiter:
@@ -45,8 +46,10 @@ class Arbiter:
         if report.clock_ns is not None:
             self.state.clocks[partition] = max(report.clock_ns, self.state.clocks.get(partition, 0))
         if report.policy is not None:
+            self._wake_all()
             _switch(turn, report.policy)
         elif report.word is not None:
+            self._wake_all()
             return words.take(turn, report.word)
         elif report.run:
             return self._about(turn, report, self.state.run(report.run, partition))
@@ -55,6 +58,7 @@ class Arbiter:
         return None
 
     def _about(self, turn: Turn, report: Report, run: Run) -> Run:
+        run.wakes_ns = 0
         if report.diagnosis is not None:
             _diagnosis(turn, run, Diagnosis(**report.diagnosis), report.plan)
         elif report.ack is not None:
@@ -65,13 +69,25 @@ class Arbiter:
 
     def _tick(self, turn: Turn, partition: int) -> None:
         """The clock moved: settle times, escalations, retries and expiry."""
+        now = self.state.clocks[partition]
         for run in self.state.busy(partition):
+            # A limit may be by the run's clock, or by that of who wrote the report.
+            if max(now, turn.written_ns) < run.wakes_ns:
+                continue
             retry(turn, run)
             give_up_waiting(turn, run)
+            if self.state.silent(run):
+                end_silent(turn, run)
             advance(turn, run)
             _publish(turn, run)
+            run.wakes_ns = wakes_ns(self.state.settings, run, now)
         for run in self.state.forget_old(partition):
             turn.unplace(run)
+
+    def _wake_all(self) -> None:
+        """What holds for all runs is another now."""
+        for run in self.state.runs.values():
+            run.wakes_ns = 0
 
 
 def _publish(turn: Turn, run: Run) -> None:
@@ -120,7 +136,9 @@ def _fire(turn: Turn, run: Run, diagnosis: Diagnosis, plan: Plan | None) -> None
         incident = _open(turn, run, diagnosis, plan, time_ns)
     else:
         incident.join(diagnosis, plan)
-    incident.plan(diagnosis, plan, lambda action: any(one.stands(action) for one in run.incidents))
+    incident.plan(
+        diagnosis, plan, turn.written_ns, lambda action: any(one.stands(action) for one in run.incidents)
+    )
 
 
 def _open(turn: Turn, run: Run, diagnosis: Diagnosis, plan: Plan, time_ns: int) -> Incident:

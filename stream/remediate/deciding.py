@@ -93,7 +93,7 @@ def _decide(turn: Turn, run: Run, incident: Incident, step: Step) -> None:
         state.acted[run.id] = time_ns
     if verdict.state is not StepState.SENT:
         turn.end(incident, step, verdict.state, verdict.decision, time_ns, verdict.reason)
-    elif step.expires_ns <= turn.written_ns:
+    elif step.expires_ns <= turn.written_ns or step.late(state.settings.lifetime_s):
         reason = "it was too old before it could be sent"
         turn.end(incident, step, StepState.FAILED, decisions.EXPIRED, time_ns, reason)
     else:

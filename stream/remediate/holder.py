@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from emitter.vocabulary import cloudevents, topics
@@ -23,12 +24,15 @@ class Holder:
     """Holds the arbiter while this worker holds the log. ``now``: the wall clock in nanoseconds.
 
     Without ``sign`` no command leaves; the policy then says that there is no key (``Settings.can_sign``).
+    ``decided`` and ``sent`` count decisions by kind, and commands by action.
     """
 
     def __init__(self, settings: Settings, sign: Sign | None, now: Callable[[], int]) -> None:
         self.settings, self._sign, self._now = settings, sign, now
         self.arbiter: Arbiter | None = None
         self._progress = Progress()
+        self.decided: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
 
     def keep(self, partitions: Iterable[int]) -> None:
         """Forget everything once another worker holds the log."""
@@ -67,6 +71,7 @@ class Holder:
 
     def _write(self, made: Made) -> list[Outgoing]:
         if isinstance(made, Decision):
+            self.decided[made.decision] += 1
             return [decisions.record(made)]
         if isinstance(made, Command):
             return self._command(made)
@@ -75,6 +80,7 @@ class Holder:
     def _command(self, command: Command) -> list[Outgoing]:
         if self._sign is None or expires_ns(command) <= self._now():
             return []  # an expired one: the log is read late, and nobody could obey it any more
+        self.sent[command.action] += 1
         value = command.encode()
         headers = [*cloudevents.HEADERS, *self._sign(value)]
         return [Outgoing(topics.REMEDIATION_COMMANDS, value, command.run.encode(), headers=headers)]

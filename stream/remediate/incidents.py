@@ -143,11 +143,11 @@ class Incident:
             self.cost.stands(began_ns)
         self.note(began_ns, "diagnosis", f"{diagnosis.rule}: {diagnosis.summary}")
 
-    def plan(self, diagnosis: Diagnosis, plan: Plan, stands: Callable[[str], bool]) -> None:
+    def plan(self, diagnosis: Diagnosis, plan: Plan, told_ns: int, stands: Callable[[str], bool]) -> None:
         """Plan those actions that do not stand already, in this incident or elsewhere in the run."""
         for action in plan.then:
             if not stands(action.name):
-                step = Step(len(self.steps), action, plan, diagnosis, diagnosis_ns(diagnosis))
+                step = Step(len(self.steps), action, plan, diagnosis, diagnosis_ns(diagnosis), told_ns)
                 step.command_id = commands.command_id(self.run, self.id, action.name, step.position)
                 self.steps.append(step)
 

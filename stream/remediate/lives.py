@@ -16,6 +16,7 @@ from stream.remediate.steps import Step, StepState
 from stream.remediate.turn import Turn, placed
 
 THE_RUN_ENDED: Final = "the run ended"
+FELL_SILENT: Final = "nothing was heard of the run for two days"
 
 
 def learn(turn: Turn, run: Run, facts: tuple[Fact, ...]) -> None:
@@ -78,6 +79,17 @@ def give_up_waiting(turn: Turn, run: Run) -> None:
     wait_ns = int(turn.state.settings.restart_s * 1e9)
     if not run.gone and run.over_ns is not None and turn.state.now(run) - run.over_ns >= wait_ns:
         _end_all(turn, run)
+
+
+def end_silent(turn: Turn, run: Run) -> None:
+    """Nobody will say any more how it went on."""
+    run.gone = True
+    for incident in list(run.incidents):
+        now = latest(turn, run, incident)
+        left = [step for step in incident.steps if not step.state.ended]
+        turn.withdraw(incident, left, now, FELL_SILENT)
+        incident.move(IncidentState.ENDED, now, FELL_SILENT)
+        close(turn, run, incident)
 
 
 def _attempt_ended(turn: Turn, run: Run) -> None:

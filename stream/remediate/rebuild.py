@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from emitter.vocabulary import topics
+from stream.kafka import reach
 from stream.records import Incoming
 
 AGAIN_S: Final = 1.0
@@ -36,7 +37,7 @@ async def _read(kafka: str, offset: int, lookback_s: float) -> list[Incoming]:
     if offset <= 0:
         return []
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=kafka, enable_auto_commit=False, fetch_max_wait_ms=50, auto_offset_reset="earliest"
+        **reach(kafka), enable_auto_commit=False, fetch_max_wait_ms=50, auto_offset_reset="earliest"
     )
     await consumer.start()
     try:

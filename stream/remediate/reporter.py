@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -56,11 +57,15 @@ class _Partition:
 
 
 class Reporter:
-    """What this worker knows of the partitions it holds. ``now``: the wall clock in nanoseconds."""
+    """What this worker knows of the partitions it holds. ``now``: the wall clock in nanoseconds.
+
+    ``acks`` counts acknowledgements by state.
+    """
 
     def __init__(self, rules: RuleSet, believe: Believe, now: Callable[[], int]) -> None:
         self._rules, self._believe, self._now = rules, believe, now
         self._held: dict[int, _Partition] = {}
+        self.acks: Counter[str] = Counter()
 
     def keep(self, partitions: Iterable[int]) -> None:
         """Forget all other partitions: another worker goes on with them."""
@@ -82,6 +87,7 @@ class Reporter:
             ack = commands.decode_ack(record.value)
         except cloudevents.CloudEventError as error:
             raise BadRecordError(str(error)) from None
+        self.acks[ack.state] += 1
         return self._tell(record, self._partition(record.partition), ack.run, ack=ack.to_json())
 
     def word(self, record: Incoming) -> list[Outgoing]:

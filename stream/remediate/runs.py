@@ -21,7 +21,7 @@ class Run:
     ``modes``: what each rank's resource attribute asks for. ``spent``: times (ns) at which actions were
     sent, by action. ``gpus``: those that each rank computes on; ``gpus_before``: how many the last attempt
     had. ``over_ns``: when the last rank of the attempt was seen to have ended. ``gone``: no other attempt
-    will follow.
+    will follow. ``wakes_ns``: before that no tick can change anything (see stream/remediate/waking.py).
     """
 
     id: str
@@ -44,6 +44,7 @@ class Run:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     seen: OrderedDict[str, None] = field(default_factory=OrderedDict)
     last_ns: int = 0
+    wakes_ns: int = 0
 
     @property
     def over(self) -> bool:

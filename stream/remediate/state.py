@@ -133,7 +133,14 @@ class State:
         if gone:
             names = {run.id for run in gone}
             self.offsets = {place: last for place, last in self.offsets.items() if place[0] not in names}
+            # What the breaker still counts stays, also of runs that are forgotten.
+            since = now - 2 * int(self.settings.breaker.within_s * 1e9)
+            self.acted = {run: at for run, at in self.acted.items() if run in self.runs or at > since}
         return gone
+
+    def silent(self, run: Run) -> bool:
+        """Whether nothing was heard of a run for so long that it is over, whatever is open."""
+        return bool(run.last_ns) and self.now(run) - run.last_ns > FORGET_SILENT_S * 1e9
 
 
 def destructive_under_way(run: Run, incident: Incident, names: frozenset[str]) -> bool:

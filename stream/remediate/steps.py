@@ -48,7 +48,8 @@ class ForbiddenMoveError(RuntimeError):
 class Step:
     """One action of an incident. ``acks`` holds the last state each rank was said to be in.
 
-    ``sent_ns``: when the command went out last; ``begun_ns``: when a rank said that it runs.
+    ``told_ns``: when the arbiter was told of the diagnosis, by the wall clock of who told it; ``sent_ns``:
+    when the command went out last; ``begun_ns``: when a rank said that it runs.
     """
 
     position: int
@@ -56,6 +57,7 @@ class Step:
     plan: Plan
     diagnosis: Diagnosis
     fired_ns: int
+    told_ns: int = 0
     state: StepState = StepState.PLANNED
     command: Command | None = None
     command_id: str = ""
@@ -89,6 +91,10 @@ class Step:
         """When it may be decided: at once, after the rule's settle time, or after ``if_unresolved``."""
         wait_s = self.plan.settle_s if self.action.if_unresolved_s is None else self.action.if_unresolved_s
         return self.fired_ns + int(wait_s * 1e9)
+
+    def late(self, lifetime_s: float) -> bool:
+        """Whether it was told of longer after it happened than a command lives, whatever the clock says."""
+        return self.told_ns - self.fired_ns >= lifetime_s * 1e9
 
     def move(self, state: StepState) -> None:
         """Go on. Raises ForbiddenMoveError."""

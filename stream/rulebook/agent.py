@@ -36,9 +36,11 @@ async def publish(host: Host, bundle: Bundle, before: Bundle | None) -> None:
     if before is not None and before.digest == bundle.digest:
         return
     try:
-        records = inforce.records(bundle, before, host.outlet.partitions)
+        switches, packs = inforce.records(bundle, before, host.outlet.partitions)
     except BundleError as error:
         log.error("the rules of other workers stay as they are: %s", error)
         return
-    await host.outlet.send(records)
+    # One after the other: who dies between them publishes again; the other way round nobody would.
+    await host.outlet.send(switches)
+    await host.outlet.send(packs)
     log.info("rules %s are published", bundle.digest)

@@ -23,6 +23,9 @@ from stream.rulelang.overrides import ENVIRONMENT, Overrides, overrides
 
 MAX_BYTES: Final = 16_000_000
 """Texts of one bundle, unpacked."""
+_REMEMBERED: Final = 4
+_loaded: dict[bytes, RuleSet] = {}
+"""The rule sets of the last encoded bundles, oldest first."""
 
 
 class BundleError(ValueError):
@@ -63,10 +66,18 @@ def decode(payload: bytes) -> Bundle:
         raise BundleError(f"rules: not a bundle: {error}") from None
 
 
-@functools.lru_cache(maxsize=4)
 def loaded(payload: bytes) -> RuleSet:
     """The rule set of an encoded bundle, loaded once a process. Raises BundleError, RuleErrors."""
-    return decode(payload).load()
+    rules = _loaded.pop(payload, None) or decode(payload).load()
+    remember(payload, rules)
+    return rules
+
+
+def remember(payload: bytes, rules: RuleSet) -> None:
+    """Say what ``loaded`` is to give for these bytes: who loaded them from files need not load them again."""
+    _loaded[payload] = rules
+    while len(_loaded) > _REMEMBERED:
+        del _loaded[next(iter(_loaded))]
 
 
 def read(paths: Sequence[Path], params: Mapping[str, float] | None = None) -> Bundle:

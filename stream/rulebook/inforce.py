@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from emitter.vocabulary import topics
 from stream import events
+from stream.kafka import reach
 from stream.records import Outgoing
 from stream.rulebook.bundle import Bundle, BundleError
 from stream.rulelang.runbooks import FOLDER
@@ -24,33 +25,34 @@ KIND: Final = "rules"
 log = logging.getLogger(__name__)
 
 
-def records(bundle: Bundle, before: Bundle | None, partitions: int) -> list[Outgoing]:
-    """What puts this bundle into force: its packs, then the switch on every partition of the events.
+def records(bundle: Bundle, before: Bundle | None, partitions: int) -> tuple[list[Outgoing], list[Outgoing]]:
+    """What puts this bundle into force: the switch on every partition of the events, and its packs.
 
+    The packs are for after the switches: whoever finds them in ``train.rules`` takes the switches for made.
     A pack that was there before and is gone is written with no texts. Raises BundleError for a pack that
     no record can hold.
     """
-    packs = _packs(bundle)
-    gone: dict[str, dict[str, str]] = (
-        {name: {} for name in _packs(before) if name not in packs} if before is not None else {}
-    )
-    written = [
-        Outgoing(topics.TRAIN_RULES, _pack(name, texts, bundle), name.encode(), partition=0)
-        for name, texts in {**packs, **gone}.items()
-    ]
     switch = events.encode(events.Rules(events.VERSION, bundle.digest, bundle.encode()))
     headers = [(topics.HEADER_KINDS, KIND.encode())]
-    written += [
+    switches = [
         Outgoing(topics.TRAIN_EVENTS, switch, partition=number, headers=headers)
         for number in range(partitions)
     ]
-    largest = max(len(record.value) for record in written)
+    now = _packs(bundle)
+    gone: dict[str, dict[str, str]] = (
+        {name: {} for name in _packs(before) if name not in now} if before is not None else {}
+    )
+    packs = [
+        Outgoing(topics.TRAIN_RULES, _pack(name, texts, bundle), name.encode(), partition=0)
+        for name, texts in {**now, **gone}.items()
+    ]
+    largest = max(len(record.value) for record in [*switches, *packs])
     if largest > MAX_RECORD_BYTES:
         raise BundleError(
             f"rules {bundle.digest}: expected records of at most {MAX_RECORD_BYTES:,} bytes, "
             f"got {largest:,}; split the pack"
         )
-    return written
+    return switches, packs
 
 
 def assemble(written: Sequence[tuple[bytes | None, bytes | None]]) -> Bundle | None:
@@ -74,7 +76,7 @@ def assemble(written: Sequence[tuple[bytes | None, bytes | None]]) -> Bundle | N
 async def read(kafka: str) -> Bundle | None:
     """The bundle in force, None where none was ever published. Raises KafkaError."""
     place = TopicPartition(topics.TRAIN_RULES, 0)
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**reach(kafka), enable_auto_commit=False)
     await consumer.start()
     try:
         consumer.assign([place])

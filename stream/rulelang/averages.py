@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 class Smooth:
@@ -19,6 +20,24 @@ class Smooth:
         # Two products rather than a difference: that could overflow.
         alpha, old = self._alpha, self.value
         self.value = value if old != old else (1.0 - alpha) * old + alpha * value
+
+    def extend(self, values: Sequence[float]) -> None:
+        """Take in several finite values."""
+        self.value = self._run(values, [])
+
+    def before_each(self, values: Sequence[float]) -> list[float]:
+        """What it would be before each of these finite values is taken in."""
+        found: list[float] = []
+        self._run(values, found)
+        return found
+
+    def _run(self, values: Sequence[float], before: list[float]) -> float:
+        # The same products as in push, without a call for each.
+        alpha, rest, old, note = self._alpha, 1.0 - self._alpha, self.value, before.append
+        for value in values:
+            note(old)
+            old = value if old != old else rest * old + alpha * value
+        return old
 
     def save(self) -> list[float]:
         """The state."""

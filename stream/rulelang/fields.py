@@ -138,7 +138,7 @@ EVENTS: Final[Mapping[str, Mapping[str, Field]]] = {
 SHOWN: Final = frozenset({"run", "run_name", "attempt", "rank", "node", "role", "step", "epoch"})
 BEGAN: Final = "began"
 """A `let` of this name: the step at which the trouble began, where the first matching sample comes later."""
-RESERVED: Final = frozenset({"since_step", "reason", "text", "silent", "line", *SHOWN})
+RESERVED: Final = frozenset({"since_step", "late_s", "reason", "text", "silent", "line", *SHOWN})
 
 
 def find(event: str, name: str) -> Field | None:

@@ -21,6 +21,7 @@ _GLOBALS: Final[dict[str, Any]] = {
     "_f_divide": numbers.divide,
     "_f_remainder": numbers.remainder,
     "_f_glob": globs.matches,
+    "_f_zip": zip,
     **{f"_f_{function.name}": function.call for function in functions.PLAIN},
 }
 
@@ -90,9 +91,21 @@ class Code:
         result = ast.Return(ast.Tuple(list(bodies), ast.Load()))
         return self._add([SLOTS, WINDOWS], [*_assignments(self._lets, names), result])
 
-    def of_values(self, many: int, body: ast.expr) -> str:
-        """A function of so many values, which stand in ``body`` as _value_0, _value_1 and so on."""
-        return self._add([f"_value_{number}" for number in range(many)], [ast.Return(body)])
+    def of_columns(self, many: int, body: ast.expr) -> str:
+        """A function of so many columns of equal length, one at least, giving the list of what ``body`` is
+        for each row of them; the values of a row stand in it as _value_0, _value_1 and so on.
+        """
+        columns: list[ast.expr] = [ast.Name(f"_column_{number}", ast.Load()) for number in range(many)]
+        values: list[ast.expr] = [ast.Name(f"_value_{number}", ast.Store()) for number in range(many)]
+        rows, row = (
+            (columns[0], values[0]) if many == 1 else (call("zip", *columns), ast.Tuple(values, ast.Store()))
+        )
+        listed = ast.ListComp(body, [ast.comprehension(row, rows, [], 0)])
+        return self._add([f"_column_{number}" for number in range(many)], [ast.Return(listed)])
+
+    def of_nothing(self, body: ast.expr) -> str:
+        """A function without arguments."""
+        return self._add([], [ast.Return(body)])
 
     def condition(self, tree: ast.expr) -> str:
         """A function of slots, windows and peers giving the truth of ``tree``.

@@ -25,18 +25,21 @@ _KNOWN: Final = frozenset({"last", "first", "count", "ema"})
 Look = tuple[str, int]
 """A slot, or a statistic of a window, by name and place."""
 Columns = Callable[[int], Sequence[Any]]
-"""The values of a slot over a stretch."""
+"""The values of a slot over a stretch: all of them finite numbers, or none."""
 
 
 class Source:
-    """What the windows of one tape are fed with. ``place``: the first of them."""
+    """What the windows of one tape are fed with. ``place``: the first of them.
+
+    ``compute`` makes the values of a stretch of the columns of ``looks``; None where it is a column itself.
+    """
 
     def __init__(self, place: int, slot: int | None, fixed: Fixed | None) -> None:
         self.place = place
         self.slot = slot
         self.fixed = fixed
         self.looks: list[Look] = []
-        self.compute: Callable[..., float] = float
+        self.compute: Callable[..., Any] | None = None
         self.asked: set[Look] = set()
 
 
@@ -61,13 +64,17 @@ class Learner:
                 self._tape_of[member] = source
             self._sources.append(source)
             if source.slot is None:
-                names[self._compile(code, source, trees.sources[place], dict(trees.lets))] = source
+                name = self._compile(code, source, trees.sources[place], dict(trees.lets))
+                if name is not None:
+                    names[name] = source
         if self.whole:
             made = code.build()
             for name, source in names.items():
                 source.compute = made[name]
 
-    def _compile(self, code: Code, source: Source, tree: ast.expr, lets: Mapping[str, ast.expr]) -> str:
+    def _compile(
+        self, code: Code, source: Source, tree: ast.expr, lets: Mapping[str, ast.expr]
+    ) -> str | None:
         flat = _Flat(lets)
         try:
             body = flat.visit(tree)
@@ -83,7 +90,9 @@ class Learner:
                 self.whole = False
             else:
                 inner.asked.add(look)
-        return code.of_values(len(source.looks), body)
+        if not source.looks:
+            return code.of_nothing(body)
+        return None if isinstance(body, ast.Name) else code.of_columns(len(source.looks), body)
 
     def learn(self, case: Case, windows: Sequence[Window], columns: Columns, times: Sequence[int]) -> None:
         """Push what a stretch of calm samples brings, made at these times."""
@@ -94,8 +103,7 @@ class Learner:
         seen: dict[Look, Sequence[Any]] = {}
         pushed = []
         for source in self._sources:
-            values = self._values(source, case, columns, seen, size)
-            finite = _finite(values)
+            values, finite = self._values(source, case, columns, seen, size)
             for look in source.asked:
                 seen[look] = _before(look[0], windows[look[1]], values, len(finite) == size)
             pushed.append((windows[source.place].tape, finite))
@@ -112,14 +120,25 @@ class Learner:
 
     def _values(
         self, source: Source, case: Case, columns: Columns, seen: Mapping[Look, Sequence[Any]], size: int
-    ) -> Sequence[float]:
+    ) -> tuple[Sequence[float], Sequence[float]]:
+        """What is pushed, and those of it that enter a window."""
         if source.slot is not None:
-            return columns(source.slot)
+            return _all_or_none(columns(source.slot))
         fixed = source.fixed(case) if source.fixed is not None else None
         if fixed is not None:
-            return [fixed] * size
+            return _all_or_none([fixed] * size)
         looks = [columns(place) if name == SLOTS else seen[name, place] for name, place in source.looks]
-        return list(map(source.compute, *looks)) if looks else [source.compute()] * size
+        if source.compute is None:
+            return looks[0], _finite(looks[0])
+        if not looks:
+            return _all_or_none([source.compute()] * size)
+        values = source.compute(*looks)
+        return values, _finite(values)
+
+
+def _all_or_none(values: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    """The values, and those that enter a window, where all are finite if the first is."""
+    return values, values if values[0] - values[0] == 0.0 else ()
 
 
 def _finite(values: Sequence[float]) -> Sequence[float]:
@@ -131,7 +150,7 @@ def _finite(values: Sequence[float]) -> Sequence[float]:
 def _before(name: str, window: Window, values: Sequence[float], whole: bool) -> Sequence[float]:
     """What the window says before each of these values is pushed to it; ``whole``: all are finite."""
     if name == "ema":
-        return _averages(window, values)
+        return _averages(window, values, whole)
     if name == "count":
         return _counts(window, values)
     if name == "first":
@@ -176,9 +195,12 @@ def _firsts_of_some(window: Window, values: Sequence[float]) -> list[float]:
     return found
 
 
-def _averages(window: Window, values: Sequence[float]) -> list[float]:
-    average, found = Smooth(window.keep), []
+def _averages(window: Window, values: Sequence[float], whole: bool) -> list[float]:
+    average = Smooth(window.keep)
     average.value = window.ema()
+    if whole:
+        return average.before_each(values)
+    found = []
     for value in values:
         found.append(average.value)
         if value - value == 0.0:

@@ -47,9 +47,8 @@ class Tape:
     def extend(self, values: Sequence[float]) -> None:
         """Append finite values, of a tape that needs no times."""
         for one in self.averages:
-            if one is not None:
-                for value in values:
-                    one.push(0, value)
+            if isinstance(one, Smooth):
+                one.extend(values)
         self.values.extend(values)
         self.tidy()
 

@@ -32,9 +32,12 @@ ADDERS: Final[Mapping[str, Adder]] = MappingProxyType(
 """The topics the sink reads, and what turns a record of each into rows."""
 
 
-def collect(records: Iterable[Record], recent: Recent) -> Rows:
-    """Rows of all records. A record that cannot be stored is refused; the rest goes on."""
-    rows = Rows()
+def collect(records: Iterable[Record], recent: Recent, again: bool = False) -> Rows:
+    """Rows of all records. A record that cannot be stored is refused; the rest goes on.
+
+    ``again``: the same were collected before, so what is refused is known.
+    """
+    rows = Rows(again)
     for record in records:
         try:
             ADDERS[record.topic](record, rows, recent)

@@ -84,9 +84,13 @@ class Rank:
 
 
 class Rows:
-    """Rows by table, and what was left out: ``bad`` records and ``duplicates`` (resends)."""
+    """Rows by table, and what was left out: ``bad`` records and ``duplicates`` (resends).
 
-    def __init__(self) -> None:
+    ``again``: what cannot be stored was said already.
+    """
+
+    def __init__(self, again: bool = False) -> None:
+        self._shown = 0 if again else _ERRORS_SHOWN
         self.plain: dict[str, list[Row]] = {}
         self.scalars: dict[str, Scalars] = {}
         self.ranks: dict[tuple[str, int, str, int], Rank] = {}
@@ -114,9 +118,9 @@ class Rows:
     def refuse(self, where: Record | str, error: BaseException | str) -> None:
         """Count something that cannot be stored, and say so."""
         self.bad += 1
-        if self.bad <= _ERRORS_SHOWN:
+        if self.bad <= self._shown:
             _log.error("%s: not stored in history: %s", where, error)
-        elif self.bad == _ERRORS_SHOWN + 1:
+        elif self.bad == self._shown + 1 and self._shown:
             _log.error(
                 "%s: not stored in history, and more of this batch: see the count of bad records", where
             )

@@ -47,7 +47,7 @@ class Writer:
         except ClickHouseError as error:
             if error_code(error) not in _BAD_ROWS:
                 self.close()
-                raise UnavailableError(self._unavailable(table, error)) from error
+                raise UnavailableError(unavailable(self._url, table, error)) from error
             if rows.num_rows == 1:
                 _log.error("%s: not stored in history: %s: %s", table, rows.to_pylist()[0], first_line(error))
                 return 1
@@ -73,11 +73,13 @@ class Writer:
             )
         self._client.insert_arrow(table, rows, settings=insert_settings(f"{table}/{token}"))
 
-    def _unavailable(self, table: str, error: Exception) -> str:
-        if error_code(error) is None:
-            return f"no answer from {Address.parse(self._url)}: {first_line(error)}"
-        cure = "; bring the schema up to date with `trainwarden db migrate`"
-        return f"{table}: {first_line(error)}{cure if error_code(error) in _NO_SCHEMA else ''}"
+
+def unavailable(url: str, table: str, error: Exception) -> str:
+    """What to say of an error that is the server's own, with the cure where there is one."""
+    if error_code(error) is None:
+        return f"no answer from {Address.parse(url)}: {first_line(error)}"
+    cure = "; bring the schema up to date with `trainwarden db migrate`"
+    return f"{table}: {first_line(error)}{cure if error_code(error) in _NO_SCHEMA else ''}"
 
 
 def insert_settings(token: str) -> dict[str, Any]:

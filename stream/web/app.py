@@ -12,26 +12,33 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from stream.web import answers, boards, deciding, frames, guard, macros, timerange
+from stream.web import answers, boards, deciding, frames, guard, loglines, macros, timerange
 from stream.web.boards import Board
 from stream.web.deciding import Operator
+from stream.web.guard import Lock
 from stream.web.store import Store, StoreError
+from stream.web.thinner import Thinner
 
 STATIC: Final = Path(__file__).parent / "static"
 BOARDS: Final[web.AppKey[dict[str, Board]]] = web.AppKey("boards", dict)
 STORE: Final = web.AppKey("store", Store)
 OPERATOR: Final = web.AppKey("operator", deciding.Seat)
+THINNER: Final = web.AppKey("thinner", Thinner)
 
 _BAD_REQUEST: Final = (macros.MacroError, timerange.RangeError, frames.FrameError)
 _encoder = msgspec.json.Encoder()
 
 
-def create(clickhouse: str, folder: Path, host: str, operator: Operator | None = None) -> web.Application:
+def create(
+    clickhouse: str, folder: Path, host: str, operator: Operator | None = None, lock: Lock | None = None
+) -> web.Application:
     """The application; ``folder`` holds the dashboards' JSON, ``host`` is the address it will listen on.
 
-    With an ``operator`` the page approves and rejects commands.
+    With an ``operator`` the page approves and rejects commands; with a ``lock`` it opens to its token only.
     """
-    app = web.Application(middlewares=[guard.middleware(host), _errors])
+    locks = [lock.middleware] if lock else []
+    app = web.Application(middlewares=[guard.middleware(host), *locks, _errors])
+    app[THINNER] = Thinner()
     app[BOARDS] = boards.load(folder)
     store = Store(clickhouse)
     app[STORE] = store
@@ -50,6 +57,7 @@ def create(clickhouse: str, folder: Path, host: str, operator: Operator | None =
             web.get("/api/dashboards", _dashboards),
             web.get("/api/dashboards/{uid}", _dashboard),
             web.get("/api/query", _query),
+            web.get("/api/text", _text),
             web.get("/api/variables", _variables),
             web.get("/api/annotations", _annotations),
             web.get("/api/span", _span),
@@ -108,9 +116,13 @@ def _chosen(query: Mapping[str, str]) -> dict[str, list[str]]:
     chosen: dict[str, list[str]] = {}
     for name, value in query.items():
         if name.startswith("var-"):
-            # A lone surrogate cannot be sent on; no value in the database contains one.
-            chosen.setdefault(name[4:], []).append(value.encode("utf-8", "replace").decode())
+            chosen.setdefault(name[4:], []).append(_sent(value))
     return chosen
+
+
+def _sent(value: str) -> str:
+    """A lone surrogate cannot be sent on; no value in the database contains one."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def _integer(request: web.Request, name: str, default: int | None = None) -> int:
@@ -136,7 +148,16 @@ async def _index(_: web.Request) -> web.FileResponse:
 async def _dashboards(request: web.Request) -> web.Response:
     found: dict[str, Board] = request.app[BOARDS]
     return _answer(
-        request, [{"uid": b.uid, "title": b.title, "description": b.description} for b in found.values()]
+        request,
+        [
+            {
+                "uid": board.uid,
+                "title": board.title,
+                "description": board.description,
+                "variables": [variable.name for variable in board.variables],
+            }
+            for board in found.values()
+        ],
     )
 
 
@@ -147,7 +168,21 @@ async def _dashboard(request: web.Request) -> web.Response:
 async def _query(request: web.Request) -> web.Response:
     query = _board(request).query(_integer(request, "panel"), request.query.get("ref", "A"))
     points = _integer(request, "points", default=query.max_points)
-    return _answer(request, await answers.panel_data(request.app[STORE], query, _asked(request), points))
+    search = loglines.Search(_sent(request.query.get("search", "")), request.query.get("level", ""))
+    thinner = request.app[THINNER]
+    return _answer(
+        request,
+        await answers.panel_data(request.app[STORE], query, _asked(request), points, thinner, search),
+    )
+
+
+async def _text(request: web.Request) -> web.Response:
+    """One text of a panel that was cut, whole."""
+    query = _board(request).query(_integer(request, "panel"), request.query.get("ref", "A"))
+    field, digest = _sent(request.query.get("field", "")), _sent(request.query.get("digest", ""))
+    return _answer(
+        request, await answers.whole_text(request.app[STORE], query, _asked(request), field, digest)
+    )
 
 
 async def _variables(request: web.Request) -> web.Response:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 PLUGIN: Final = "grafana-clickhouse-datasource"
 TIME_SERIES: Final = 0
+MOST_POINTS: Final = 2000
+"""Of a line, where the panel names no number: what the page shows of it, and as much again beside that."""
+_VARIABLES: Final = ("query", "custom", "interval", "textbox", "constant")
+_HIDDEN: Final = 2
 
 
 class BoardError(LookupError):
@@ -18,23 +22,35 @@ class BoardError(LookupError):
 
 @dataclass(frozen=True)
 class Query:
-    """One query of a panel. ``least_interval`` such as "10ms"; ``max_points`` caps a line's points."""
+    """One query of a panel. ``least_interval`` such as "10ms"; ``max_points`` caps a line's points.
+
+    ``kind``: the panel's type. ``x``: the column along the axis, where the panel names one.
+    """
 
     sql: str
     form: int
     least_interval: str = "1ms"
-    max_points: int = 1000
+    max_points: int = MOST_POINTS
+    kind: str = ""
+    x: str | None = None
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable that is filled by a query."""
+    """One variable: filled by a query, by fixed ``options`` (value and text), or typed into a box.
+
+    ``preset``: what is chosen before anybody chose.
+    """
 
     name: str
     label: str
-    sql: str
-    multi: bool
-    include_all: bool
+    kind: str
+    sql: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    preset: tuple[str, ...] = ()
+    multi: bool = False
+    include_all: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,12 +105,19 @@ def _board(path: Path) -> Board:
             title=data["title"],
             description=data.get("description", ""),
             json=data,
-            queries={key: query for panel in data["panels"] for key, query in _queries(panel)},
+            queries={key: query for panel in panels_of(data) for key, query in _queries(panel)},
             variables=tuple(_variables(data)),
             annotations=tuple(_annotations(data)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BoardError(f"{path}: expected a Grafana dashboard, got {error!r}") from None
+
+
+def panels_of(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """All panels of a dashboard's JSON, those inside of rows too."""
+    for panel in data["panels"]:
+        yield panel
+        yield from panel.get("panels") or ()
 
 
 def _queries(panel: Mapping[str, Any]) -> list[tuple[tuple[int, str], Query]]:
@@ -105,25 +128,53 @@ def _queries(panel: Mapping[str, Any]) -> list[tuple[tuple[int, str], Query]]:
                 sql=target["rawSql"],
                 form=target["format"],
                 least_interval=panel.get("interval") or "1ms",
-                max_points=int(panel.get("maxDataPoints") or 1000),
+                max_points=int(panel.get("maxDataPoints") or MOST_POINTS),
+                kind=panel["type"],
+                x=_x_of(panel.get("options") or {}),
             ),
         )
         for target in panel.get("targets", ())
     ]
 
 
-def _variables(data: Mapping[str, Any]) -> list[Variable]:
-    return [
-        Variable(
+def _x_of(options: Mapping[str, Any]) -> str | None:
+    """The name of the column along the axis: a trend's field, or that of a chart's first series."""
+    named = options.get("xField")
+    for series in options.get("series") or ():
+        named = named or ((series.get("x") or {}).get("matcher") or {}).get("options")
+    return named if isinstance(named, str) else None
+
+
+def _variables(data: Mapping[str, Any]) -> Iterator[Variable]:
+    for entry in data.get("templating", {}).get("list", ()):
+        kind = entry["type"]
+        if kind not in _VARIABLES:
+            continue
+        query: Any = entry.get("query") or ""
+        yield Variable(
             name=entry["name"],
             label=entry.get("label") or entry["name"],
-            sql=entry["query"]["rawSql"],
+            kind=kind,
+            sql=query["rawSql"] if kind == "query" else "",
+            options=_fixed(query) if kind in ("custom", "interval") else (),
+            preset=_preset(entry, query),
             multi=bool(entry.get("multi")),
             include_all=bool(entry.get("includeAll")),
+            hidden=entry.get("hide") == _HIDDEN or kind == "constant",
         )
-        for entry in data.get("templating", {}).get("list", ())
-        if entry["type"] == "query"
-    ]
+
+
+def _fixed(query: str) -> tuple[tuple[str, str], ...]:
+    """``a, Label : b`` as values and texts."""
+    pairs = (part.strip().rpartition(" : ") for part in query.split(",") if part.strip())
+    return tuple((value.strip(), (text or value).strip()) for text, _, value in pairs)
+
+
+def _preset(entry: Mapping[str, Any], query: Any) -> tuple[str, ...]:
+    value = (entry.get("current") or {}).get("value")
+    if value is None:
+        return (query,) if isinstance(query, str) and entry["type"] in ("textbox", "constant") else ()
+    return tuple(str(one) for one in (value if isinstance(value, list) else [value]))
 
 
 def _annotations(data: Mapping[str, Any]) -> list[Annotation]:

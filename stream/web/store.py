@@ -12,7 +12,8 @@ import aiohttp
 import msgspec
 
 MAX_SECONDS: Final = 15
-MAX_ROWS: Final = 50_000
+MAX_ROWS: Final = 200_000
+MAX_BYTES: Final = 100_000_000
 MAX_CONCURRENT: Final = 6
 
 # Columns are easier to reshape than rows; NaN must survive, and DateTime come as a number.
@@ -26,9 +27,11 @@ _LIMITS: Final = {
     "readonly": "1",
     "max_execution_time": str(MAX_SECONDS),
     "max_result_rows": str(MAX_ROWS),
+    "max_result_bytes": str(MAX_BYTES),
     "result_overflow_mode": "throw",
 }
 
+_TOO_MANY: Final = "TOO_MANY_ROWS_OR_BYTES"
 _CURE: Final = (
     "\nThe viewer asks read-only by itself and sets limits and formats for each query: give it a user with"
     " readonly = 2 (or 0), and use no SETTINGS in a dashboard's SQL."
@@ -41,6 +44,10 @@ class StoreError(RuntimeError):
     def __init__(self, message: str, *, unreachable: bool = False) -> None:
         super().__init__(message)
         self.unreachable = unreachable
+
+
+class TooManyRowsError(StoreError):
+    """The result has more rows or bytes than we let anybody ask for."""
 
 
 class Column(msgspec.Struct):
@@ -119,7 +126,8 @@ class Store:
             status, body = await self._post(sql, parameters or {})
         if status != 200:
             text = body.decode("utf-8", "replace").strip()[:2000] or f"HTTP {status}"
-            raise StoreError(f"ClickHouse: {text}{_CURE if 'Cannot modify' in text else ''}")
+            kind = TooManyRowsError if _TOO_MANY in text else StoreError
+            raise kind(f"ClickHouse: {text}{_CURE if 'Cannot modify' in text else ''}")
         return _columns(body)
 
     async def _post(self, sql: str, values: Mapping[str, Any]) -> tuple[int, bytes]:

@@ -1,6 +1,6 @@
 // Asks the person once more before anything is signed.
 
-import { byId, element } from "./dom.js";
+import { byId, element, named } from "./dom.js";
 
 // The reason, maybe empty; null where the person turned back.
 export function ask(held, verdict, author) {
@@ -22,8 +22,8 @@ export function ask(held, verdict, author) {
     const confirm = () => (reason.reportValidity() ? settle(reason.value) : null);
     dialog.onclose = () => resolve(null);
     dialog.replaceChildren(
-      element("h2", {}, `${rejects ? "Reject" : "Approve"} ${held.action} of ${held.run_name ?? held.run}?`),
-      element("p", {}, held.summary ?? ""),
+      element("h2", {}, `${rejects ? "Reject" : "Approve"} ${held.action} of `, named(held.run_name ?? held.run), "?"),
+      element("p", { class: "summary" }, named(held.summary ?? "")),
       reason,
       element("p", { class: "note" }, `Signed as ${author}.`),
       element(

@@ -3,10 +3,16 @@
 import { byId, element } from "./dom.js";
 import { Picker } from "./picker.js";
 import * as ranges from "./ranges.js";
-import { INCIDENTS, RUN, format } from "./route.js";
+import { INCIDENTS, format } from "./route.js";
 
 const pickers = new Map();
 let rangePicker;
+
+// In the order of a day's work; the short word where the title is long.
+const ORDER = ["fleet", "run", "ranks", "checkpoints", "incidents", "rl", "pipeline"];
+const SHORT = { ranks: "Ranks", incidents: "Incidents", pipeline: "Pipeline" };
+
+const nameOf = (uid) => uid.replace(/^trainwarden-/, "");
 
 export function start(page) {
   rangePicker = new Picker("range", "", ([value]) => page.setRange(...value.split(" ")), {
@@ -21,29 +27,45 @@ const incidentsTab = {
   uid: INCIDENTS,
   title: "Incidents",
   description: "What went wrong, what was done, and what waits for you",
+  variables: [],
+  bare: true, // no panels, but what waits and what happened
 };
+
+// All pages in their order, that of incidents among them even where it has no dashboard.
+export function pages(dashboards) {
+  const all = dashboards.some(({ uid }) => uid === INCIDENTS) ? dashboards : [...dashboards, incidentsTab];
+  const place = ({ uid }) => (ORDER.indexOf(nameOf(uid)) + 100) % 100;
+  return [...all].sort((a, b) => place(a) - place(b));
+}
 
 // How many commands wait for a person, beside the tab.
 export function showWaiting(count) {
   const badge = byId("tabs").querySelector(".badge");
+  if (!badge) return;
   badge.hidden = !count;
   badge.textContent = count;
   badge.title = `${count} waiting for approval`;
 }
 
+// What is chosen here is kept where the other dashboard has a variable of that name.
+export function addressOf({ uid, variables }, chosen) {
+  const kept = Object.entries(chosen).filter(([name]) => (variables ?? []).includes(name));
+  return { uid, variables: Object.fromEntries(kept) };
+}
+
 export function showTabs(dashboards, route) {
   const count = byId("tabs").querySelector(".badge")?.textContent ?? "";
   byId("tabs").replaceChildren(
-    ...[...dashboards, incidentsTab].map(({ uid, title, description }) =>
+    ...dashboards.map((page) =>
       element(
         "a",
         {
-          href: format({ uid, variables: uid === RUN ? route.variables : {} }),
-          title: description,
-          "aria-current": uid === route.uid ? "page" : null,
+          href: format(addressOf(page, route.variables)),
+          title: `${page.title}\n${page.description}`,
+          "aria-current": page.uid === route.uid ? "page" : null,
         },
-        title,
-        uid === INCIDENTS ? element("span", { class: "badge", hidden: !Number(count) }, count) : null,
+        SHORT[nameOf(page.uid)] ?? page.title,
+        page.uid === INCIDENTS ? element("span", { class: "badge", hidden: !Number(count) }, count) : null,
       ),
     ),
   );
@@ -64,17 +86,42 @@ export function showVariables(variables, choose) {
   for (const variable of variables) {
     let picker = pickers.get(variable.name);
     if (!picker) {
-      picker = new Picker(variable.name, variable.label, (values) => choose(variable.name, values));
+      const Kind = variable.kind === "textbox" ? Box : Picker;
+      picker = new Kind(variable.name, variable.label, (values) => choose(variable.name, values));
       pickers.set(variable.name, picker);
       byId("variables").append(picker.node);
     }
     // A variable with one thing to choose from is only noise.
-    picker.node.hidden = variable.includeAll && variable.options.length < 2;
+    const poor = variable.kind !== "textbox" && variable.includeAll && variable.options.length < 2;
+    picker.node.hidden = variable.hidden || poor;
     picker.update(variable);
   }
 }
 
-export const openPicker = (name) => pickers.get(name)?.open();
+// A variable that is typed.
+class Box {
+  constructor(name, label, choose) {
+    this.input = element("input", {
+      type: "search", placeholder: label, "aria-label": label, onchange: () => choose([this.input.value]),
+    });
+    this.node = element("div", { class: "picker", "data-picker": name }, this.input);
+  }
+
+  update({ current }) {
+    if (document.activeElement !== this.input) this.input.value = current[0] ?? "";
+  }
+
+  open() {
+    this.input.focus();
+  }
+}
+
+export const openPicker = (name) => {
+  const picker = pickers.get(name);
+  if (!picker || picker.node.hidden) return false;
+  picker.open();
+  return true;
+};
 
 export function showRange(from, to, withRun) {
   const presets = ranges.PRESETS.filter(([start]) => withRun || start !== "run");

@@ -2,7 +2,8 @@
 
 import * as api from "./api.js";
 import { ask } from "./decide.js";
-import { element } from "./dom.js";
+import { element, named } from "./dom.js";
+import { Lanes } from "./lanes.js";
 import { RUN, format } from "./route.js";
 import { ago, show } from "./units.js";
 
@@ -19,24 +20,41 @@ const STATES = {
 const SEVERITIES = { critical: "red", warning: "yellow", info: "blue" };
 
 export class Incidents {
-  constructor(changed) {
-    this.changed = changed;
+  constructor(page) {
+    this.page = page;
     this.opened = new Set();
     this.said = new Map();
+    this.lanes = new Lanes((id) => this.jump(id));
   }
 
-  open(grid) {
-    if (this.node?.isConnected) return;
+  // The section, above the panels of its dashboard.
+  open() {
     this.waiting = element("section", { class: "waiting", "aria-label": "Waiting for approval" });
     this.list = element("section", { class: "incidents", "aria-label": "Incidents" });
-    this.node = element("div", { class: "incident-page" }, this.waiting, this.list);
+    this.search = element("input", {
+      type: "search", placeholder: "Rule, run, state ( / )", "aria-label": "Search incidents",
+      value: this.page.route.settings.search ?? "",
+      oninput: () => this.seek(),
+    });
+    const tools = element("header", { class: "tools" }, element("h1", {}, "Incidents"), this.search);
+    this.node = element("div", { class: "incident-page" }, this.waiting, tools, this.lanes.node, this.list);
+    const { incident } = this.page.route.settings;
+    if (incident) this.opened.add(incident);
     this.shown = null;
-    grid.replaceChildren(this.node);
+    return this.node;
   }
 
   close() {
     this.node?.remove();
     this.node = null;
+  }
+
+  seek() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.page.set({ search: this.search.value.trim() || null }, { replace: true });
+      if (this.shown) this.draw(this.shown);
+    }, 200);
   }
 
   async load() {
@@ -49,17 +67,39 @@ export class Incidents {
     return data;
   }
 
+  // Open one, bring it into sight, and say so in the address.
+  jump(id) {
+    const node = this.list.querySelector(`[data-incident="${CSS.escape(id)}"]`);
+    if (!node) return;
+    node.open = true;
+    node.scrollIntoView({ block: "center", behavior: "smooth" });
+    node.classList.add("sought");
+    setTimeout(() => node.classList.remove("sought"), 1500);
+    this.page.set({ incident: id }, { replace: true });
+  }
+
+  sought(incidents) {
+    const wanted = this.search.value.trim().toLowerCase();
+    if (!wanted) return incidents;
+    return incidents.filter(({ id, run, run_name, state, severity, cause }) =>
+      [id, run, run_name, state, severity, cause?.rule, cause?.summary].join(" ").toLowerCase().includes(wanted),
+    );
+  }
+
   draw({ operator, waiting, incidents }) {
     this.waiting.replaceChildren(
       element("h1", {}, waiting.length ? `Waiting for you (${waiting.length})` : "Nothing waits for you"),
       ...(waiting.length && !operator.may ? [element("p", { class: "note" }, `Deciding is off here: ${operator.why}.`)] : []),
       ...waiting.map((held) => this.card(held, operator)),
     );
+    const held = new Map(waiting.map((one) => [one.incident, one]));
+    const found = this.sought(incidents);
+    const none = incidents.length ? "Nothing like that." : "No incident yet. What rules find and what is done about it appears here.";
+    this.lanes.draw(found, held);
     this.list.replaceChildren(
-      element("h1", {}, "Incidents"),
-      ...(incidents.length
-        ? incidents.map((incident) => this.incident(incident))
-        : [element("p", { class: "note" }, "No incident yet. What rules find and what is done about it appears here.")]),
+      ...(found.length
+        ? found.map((incident) => this.incident(incident, held.get(incident.id), operator))
+        : [element("p", { class: "note" }, none)]),
     );
   }
 
@@ -75,7 +115,7 @@ export class Incidents {
         pill(held.severity, SEVERITIES[held.severity]),
         when(held.time),
       ),
-      element("p", { class: "summary" }, held.summary ?? ""),
+      element("p", { class: "summary" }, named(held.summary ?? "")),
       element(
         "p",
         { class: "facts" },
@@ -110,7 +150,7 @@ export class Incidents {
       this.say(held, error.message);
     }
     for (const button of card?.querySelectorAll("button") ?? []) button.disabled = false;
-    this.changed();
+    this.page.refresh();
   }
 
   say(held, text) {
@@ -120,7 +160,7 @@ export class Incidents {
     if (line) line.textContent = text;
   }
 
-  incident(incident) {
+  incident(incident, held, operator) {
     const { id, state, cause, symptoms = [], actions = [], cost = {} } = incident;
     const node = element(
       "details",
@@ -129,9 +169,9 @@ export class Incidents {
         "summary",
         {},
         pill(state, STATES[state]),
-        element("span", { class: "what" }, element("b", {}, cause?.rule ?? ""), " ", cause?.summary ?? ""),
+        element("span", { class: "what" }, element("b", {}, cause?.rule ?? ""), " ", named(cause?.summary ?? "")),
         runLink(incident),
-        element("span", { class: "done" }, actions.map((one) => `${one.action} ${one.outcome ?? one.state}`).join(", ")),
+        element("span", { class: "done" }, actions.map((one) => [one.action, one.outcome ?? one.state].filter(Boolean).join(" ")).join(", ")),
         when(incident.began),
       ),
       element(
@@ -147,8 +187,9 @@ export class Incidents {
           cost.lost_seconds ? chip("lost time", show(cost.lost_seconds, "s")) : null,
           cost.gpu_seconds ? chip("GPU time", show(cost.gpu_seconds, "s")) : null,
         ),
-        ...symptoms.map((one) => element("p", { class: "symptom" }, element("b", {}, one.rule), " ", one.summary)),
-        timeline(incident.timeline ?? []),
+        ...symptoms.map((one) => element("p", { class: "symptom" }, element("b", {}, one.rule), " ", named(one.summary ?? ""))),
+        timeline(incident.timeline ?? [], incident.began),
+        held && operator.may ? this.buttons(held, operator) : null,
       ),
     );
     node.addEventListener("toggle", () => this.opened[node.open ? "add" : "delete"](id));
@@ -162,13 +203,24 @@ function words(answer) {
   return answer.decision === "approved" ? "Approved: it goes out." : "Rejected: it will not go out.";
 }
 
-function timeline(entries) {
+// When each thing was, and how long after the beginning.
+function timeline(entries, began) {
+  const start = Date.parse(began);
   return element(
     "ol",
     { class: "timeline" },
-    ...entries.map(({ time, kind, text }) =>
-      element("li", {}, element("span", { class: "at" }, time.slice(11, 23)), element("b", {}, kind), " ", text),
-    ),
+    ...entries.map(({ time, kind, text }) => {
+      const after = (Date.parse(time) - start) / 1000;
+      return element(
+        "li",
+        { "data-kind": kind },
+        element("span", { class: "at", title: time }, time.slice(11, 23)),
+        element("span", { class: "after" }, Number.isFinite(after) ? `+${show(Math.max(after, 0), "s")}` : ""),
+        element("b", {}, kind),
+        " ",
+        named(text),
+      );
+    }),
   );
 }
 
@@ -176,11 +228,11 @@ const pill = (text, color) => element("span", { class: `pill ${color ?? "muted"}
 
 function chip(name, value) {
   const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-  return element("span", { class: "chip" }, element("span", {}, name), ` ${text}`);
+  return element("span", { class: "chip" }, element("span", {}, name), " ", named(text));
 }
 
 function runLink({ run, run_name }) {
-  return element("a", { class: "run", href: format({ uid: RUN, variables: { run: [run] } }) }, run_name ?? run);
+  return element("a", { class: "run", href: format({ uid: RUN, variables: { run: [run] } }) }, named(run_name ?? run));
 }
 
 function when(time) {

@@ -1,16 +1,21 @@
 // The page: which dashboard is open, what is chosen, and the refresh every two seconds.
 
+import * as actions from "./actions.js";
 import * as api from "./api.js";
+import * as display from "./display.js";
 import { byId, element } from "./dom.js";
 import * as head from "./head.js";
 import { Incidents } from "./incidents.js";
-import * as keys from "./keys.js";
 import { Panel } from "./panel.js";
 import * as ranges from "./ranges.js";
 import * as route from "./route.js";
+import * as sections from "./sections.js";
 import * as theme from "./theme.js";
+import { Windows } from "./windows.js";
 
 const REFRESH_MS = 2000;
+const PATIENCE_MS = 5000; // a round does not wait longer for its slowest panel
+const CURVES = ["timeseries", "trend", "xychart"];
 
 class Page {
   constructor() {
@@ -20,12 +25,15 @@ class Page {
     this.annotations = [];
     this.live = true;
     this.opening = 0;
-    this.incidents = new Incidents(() => this.refresh());
+    this.windows = new Windows(this);
+    this.incidents = new Incidents(this);
     this.observer = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: "120px" });
   }
 
+  // A dashboard of one run: its range may be the run's.
   get hasRun() {
-    return this.route.uid === route.RUN;
+    const run = this.board?.templating?.list?.find(({ name }) => name === "run");
+    return Boolean(run) && !run.includeAll;
   }
 
   get from() {
@@ -33,60 +41,64 @@ class Page {
   }
 
   get to() {
-    return this.route.to ?? this.board?.time?.to ?? "now";
+    return this.route.to ?? (this.hasRun ? "now" : (this.board?.time?.to ?? "now"));
   }
 
-  // Show what the address says. Cheap when only the range or a variable changed.
-  async open() {
-    const turn = ++this.opening;
-    this.route = route.current();
-    await this.tabs();
-    head.showControls(!this.onIncidents);
-    if (this.onIncidents) {
-      this.leave();
-      this.incidents.open(byId("grid"));
-    } else if (this.board?.uid !== this.route.uid) {
-      const board = await api.dashboard(this.route.uid);
-      if (turn !== this.opening) return;
-      this.lay(board);
-    }
-    await this.refresh();
+  get display() {
+    return display.parse(this.route.settings);
   }
 
   get onIncidents() {
     return this.route.uid === route.INCIDENTS;
   }
 
-  // Take the dashboard down.
-  leave() {
-    this.observer.disconnect();
-    for (const panel of this.panels) panel.destroy();
-    this.panels = [];
-    this.annotations = [];
-    this.board = null;
-    document.title = "Incidents · Trainwarden";
-    head.showBanner(null);
-  }
-
-  async tabs() {
-    this.known ??= await api.dashboards();
+  // Show what the address says. Cheap when only the range or a variable changed.
+  async open() {
+    const turn = ++this.opening;
+    const before = JSON.stringify(this.display);
+    const { search, level } = this.route.settings;
+    this.route = route.current();
+    this.known ??= head.pages(await api.dashboards());
     head.showTabs(this.known, this.route);
+    const { uid, settings } = this.route;
+    if (this.board?.uid !== uid || this.alone !== settings.viewPanel) {
+      const page = this.known.find((one) => one.uid === uid);
+      const board = page?.bare ? { ...page, panels: [] } : await api.dashboard(uid);
+      if (turn !== this.opening) return;
+      this.lay(board);
+    } else if (before !== JSON.stringify(this.display)) {
+      for (const { drawing } of this.panels) drawing?.redisplay?.();
+    }
+    if (this.view && (search !== this.route.settings.search || level !== this.route.settings.level)) {
+      for (const panel of this.panels) if (panel.drawing?.asked && panel.visible) panel.load(this.view);
+    }
+    const curves = this.board.panels.some((panel) => [panel, ...(panel.panels ?? [])].some(({ type }) => CURVES.includes(type)));
+    display.show(this.display, curves);
+    await this.refresh();
   }
 
   lay(board) {
+    const moved = this.board?.uid !== board.uid;
     this.observer.disconnect();
     this.incidents.close();
     for (const panel of this.panels) panel.destroy();
     this.board = board;
-    this.annotations = [];
-    this.view = null; // the panels wait until this dashboard's variables are known
+    this.alone = this.route.settings.viewPanel;
+    if (moved) this.annotations = [];
+    if (moved) this.view = null; // the panels wait until this dashboard's variables are known
     document.title = `${board.title} · Trainwarden`;
-    const drawn = board.panels.filter(({ type }) => type !== "row");
-    drawn.sort((a, b) => a.gridPos.y - b.gridPos.y || a.gridPos.x - b.gridPos.x);
-    this.panels = drawn.map((panel) => new Panel(board.uid, panel, this));
-    byId("grid").replaceChildren(...this.panels.map(({ node }) => node));
+    this.panels = [];
+    const nodes = sections.lay(board, this.route.variables, (panel) => this.add(board, panel), this.alone);
+    const incidents = this.onIncidents && !this.alone ? [this.incidents.open()] : [];
+    byId("grid").replaceChildren(...incidents, ...nodes);
     for (const panel of this.panels) this.observer.observe(panel.node);
-    scrollTo(0, 0);
+    if (moved) scrollTo(0, 0);
+  }
+
+  add(board, panel) {
+    const added = new Panel(board.uid, panel, this);
+    this.panels.push(added);
+    return added.node;
   }
 
   seen(entries) {
@@ -118,17 +130,16 @@ class Page {
   async once() {
     const before = { ...api.stats };
     try {
-      if (this.onIncidents) {
-        head.showWaiting((await this.incidents.load()).waiting.length);
-        head.showBanner(null);
-        return;
-      }
+      if (this.onIncidents) head.showWaiting((await this.incidents.load()).waiting.length);
       if (!(await this.choose())) return;
-      const asked = this.panels.filter(({ visible }) => visible).map((panel) => panel.load(this.view));
-      const [errors] = await Promise.all([Promise.all(asked), this.loadAnnotations()]);
+      const { paced } = this;
+      this.paced = false;
+      const due = this.panels.filter((panel) => panel.visible && !(paced && panel.rests(this.view)));
+      const asked = due.map((panel) => panel.load(this.view));
+      const [errors] = await Promise.all([Promise.race([Promise.all(asked), patience()]), this.loadAnnotations()]);
       const down = errors.find((error) => error?.status === 0 || error?.status === 503);
       if (down) throw down;
-      this.countWaiting();
+      if (!this.onIncidents) this.countWaiting();
       head.showBanner(null);
     } catch (error) {
       if (!(error instanceof api.ApiError)) throw error;
@@ -152,25 +163,35 @@ class Page {
   async choose() {
     const { opening, board } = this;
     const stale = () => opening !== this.opening || board !== this.board;
-    if (board?.uid !== this.route.uid) return false;
+    if (!board || board.uid !== this.route.uid) return false;
+    head.showControls(board.panels.length > 0);
+    if (!board.panels.length) return true;
     const view = ranges.resolve(this.from === "run" ? "now-1h" : this.from, this.to, null);
     const variables = await api.variables(this.route.uid, { ...view, variables: this.route.variables });
     if (stale()) return false;
     const chosen = Object.fromEntries(variables.map(({ name, current }) => [name, current]));
     if (this.hasRun && !this.route.variables.run && chosen.run?.[0]) {
-      this.route.variables = { run: chosen.run };
+      this.route.variables = { ...this.route.variables, run: chosen.run };
       route.go(this.route, { replace: true });
+      head.showTabs(this.known, this.route);
     }
-    head.showVariables(variables, (name, values) => this.setVariable(name, values));
-    const span = chosen.run?.[0] ? await api.span(chosen.run[0]) : null;
+    const typed = [this.route.settings.steps ?? ""];
+    const shown = variables.map((one) => (one.name === "steps" ? { ...one, current: typed } : one));
+    head.showVariables(shown, (name, values) => this.setVariable(name, values));
+    const span = this.hasRun && chosen.run?.[0] ? await api.span(chosen.run[0]) : null;
     if (stale()) return false;
-    this.view = { ...ranges.resolve(this.from, this.to, span), variables: chosen };
+    const steps = ranges.steps(this.route.settings.steps);
+    delete chosen.steps; // of the charts by step alone, which ask for a little more
+    const [fixed, key] = [ranges.isFixed(this.from, this.to), [this.from, this.to, this.route.settings.steps].join(" ")];
+    this.view = { ...ranges.resolve(this.from, this.to, span), fixed, key, steps, variables: chosen };
+    this.windows.settle();
     head.showRange(this.from, this.to, this.hasRun);
     this.welcome(this.hasRun && !chosen.run?.[0]);
     return true;
   }
 
   async loadAnnotations() {
+    if (!this.board?.panels.length) return;
     this.annotations = await api.annotations(this.route.uid, this.view);
     for (const panel of this.panels) panel.annotate();
   }
@@ -181,27 +202,36 @@ class Page {
     if (!wanted) shown?.remove();
   }
 
+  // Change what the address says beside range and variables.
+  set(changes, how = {}) {
+    const settings = { ...this.route.settings, ...changes };
+    route.go({ ...this.route, settings }, how);
+    if (how.replace) guarded(() => this.open());
+  }
+
   setVariable(name, values) {
-    const variables = name === "run" ? { run: values } : { ...this.route.variables, [name]: values };
-    const keep = name === "run" && ranges.isFixed(this.from, this.to) ? { from: null, to: null } : {};
-    route.go({ ...this.route, ...keep, variables });
+    if (name === "steps") return this.set({ steps: values[0] || null });
+    const kept = name === "run" ? pick(this.route.variables, ["compare"]) : this.route.variables;
+    const fixed = name === "run" && ranges.isFixed(this.from, this.to) ? { from: null, to: null } : {};
+    const settings = name === "run" ? { ...this.route.settings, steps: null } : this.route.settings;
+    return route.go({ ...this.route, ...fixed, settings, variables: { ...kept, [name]: values } });
   }
 
   setRange(from, to) {
-    this.wide = null;
+    this.windows.forget();
     route.go({ ...this.route, from, to });
   }
 
-  zoom(from, to) {
-    this.wide ??= [this.route.from, this.route.to];
-    route.go({ ...this.route, from: String(from), to: String(to) });
+  zoom(axis, from, to) {
+    this.windows.go(axis, from, to);
   }
 
-  zoomOut() {
-    if (!ranges.isFixed(this.from, this.to)) return;
-    const [from, to] = this.wide ?? [null, null];
-    this.wide = null;
-    route.go({ ...this.route, from, to });
+  zoomOut(axis = "time") {
+    this.windows.back(axis);
+  }
+
+  preview(axis, from, to) {
+    this.windows.preview(axis, from, to);
   }
 
   toggleLive() {
@@ -214,6 +244,10 @@ class Page {
     for (const panel of this.panels) panel.restyle();
   }
 }
+
+const patience = () => new Promise((resolve) => setTimeout(resolve, PATIENCE_MS, []));
+
+const pick = (values, names) => Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
 
 function hint() {
   return element(
@@ -235,23 +269,11 @@ function start() {
   theme.onChange(() => page.restyle());
   byId("theme").addEventListener("click", theme.toggle);
   head.start(page);
-  keys.start([
-    { key: "f", meaning: "fleet", run: () => route.go({ uid: route.FLEET, variables: {} }) },
-    {
-      key: "g",
-      meaning: "choose a run",
-      run: () => (page.hasRun ? head.openPicker("run") : route.go({ uid: route.RUN, variables: {} })),
-    },
-    { key: "i", meaning: "incidents", run: () => route.go({ uid: route.INCIDENTS, variables: {} }) },
-    { key: "w", meaning: "whole run", run: () => page.hasRun && page.setRange("run", "now") },
-    { key: "z", meaning: "zoom out", run: () => page.zoomOut() },
-    { key: "p", meaning: "pause or go on", run: () => page.toggleLive() },
-    { key: "r", meaning: "refresh now", run: () => page.refresh() },
-    { key: "t", meaning: "dark or light", run: theme.toggle },
-  ]);
+  display.start(page);
+  actions.start(page);
   addEventListener("hashchange", () => guarded(() => page.open()));
   setInterval(
-    () => page.live && !document.hidden && !page.round && guarded(() => page.refresh()),
+    () => page.live && !document.hidden && !page.round && guarded(() => page.refresh((page.paced = true))),
     REFRESH_MS,
   );
   guarded(() => page.open());

@@ -1,6 +1,6 @@
 // A drop-down list with a search field: choose one, or several.
 
-import { element } from "./dom.js";
+import { element, named, plain } from "./dom.js";
 
 const ALL = "$__all";
 
@@ -9,7 +9,7 @@ export class Picker {
   constructor(name, label, choose, { searchable = true } = {}) {
     this.choose = choose;
     this.state = { options: [], current: [], multi: false, includeAll: false };
-    this.chosen = element("span", { class: "chosen" });
+    this.chosen = element("bdi", { class: "chosen" });
     this.button = element(
       "button",
       { type: "button", "aria-haspopup": "listbox", "aria-expanded": "false", onclick: () => this.toggle() },
@@ -40,7 +40,7 @@ export class Picker {
     const names = state.current.map((value) =>
       value === ALL ? "All" : (state.options.find((option) => option.value === value)?.text ?? value),
     );
-    this.chosen.textContent = names.join(", ") || "none";
+    this.chosen.textContent = plain(names.join(", ") || "none");
     if (!this.popup.hidden) this.list();
   }
 
@@ -66,7 +66,7 @@ export class Picker {
             "aria-selected": String(this.state.current.includes(option.value)),
             onclick: () => this.pick(option.value),
           },
-          option.text,
+          named(option.text),
         ),
       ),
     );
@@ -83,7 +83,7 @@ export class Picker {
     }
     const others = current.filter((one) => one !== ALL && one !== value);
     const next = current.includes(value) ? others : [...others, value];
-    this.choose(next.length ? next : [ALL]);
+    this.choose(next.length || !this.state.includeAll ? next : [ALL]);
   }
 
   toggle() {

@@ -34,6 +34,13 @@ export function resolve(from, to, span, now = Date.now()) {
   return range.from < range.to ? range : { from: range.to - 1000, to: range.to };
 }
 
+// "100-500" of the address as a range of steps, else null.
+export function steps(text) {
+  const match = /^(\d{1,15})-(\d{1,15})$/.exec(text ?? "");
+  const [from, to] = match ? [Number(match[1]), Number(match[2])] : [0, 0];
+  return from < to ? { from, to } : null;
+}
+
 export const isFixed = (from, to) => /^\d+$/.test(from) && /^\d+$/.test(to);
 
 export function label(from, to) {

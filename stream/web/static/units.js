@@ -66,6 +66,28 @@ const FORMATS = {
           .replace(/\.?0+e/, "e")
           .replace("e+", "e"),
   celsius: (value) => `${digits(value)} °C`,
+  locale: (value) => value.toLocaleString("en"),
+  min: (value) => seconds(value * 60),
+  m: (value) => seconds(value * 60),
+  h: (value) => seconds(value * 3600),
+  d: (value) => seconds(value * 86400),
+  dtdurations: seconds,
+  dtdurationms: (value) => seconds(value / 1000),
+  ns: (value) => seconds(value / 1e9),
+  "µs": (value) => seconds(value / 1e6),
+  Bps: (value) => `${scaled(value, ["B", "kB", "MB", "GB", "TB"], 1000)}/s`,
+  binBps: (value) => `${scaled(value, ["B", "KiB", "MiB", "GiB", "TiB"], 1024)}/s`,
+  ops: (value) => `${scaled(value, ["", "K", "M", "G"], 1000, "")}/s`,
+  reqps: (value) => `${scaled(value, ["", "K", "M", "G"], 1000, "")}/s`,
+  rowsps: (value) => `${scaled(value, ["", "K", "M", "G"], 1000, "")} rows/s`,
+  cps: (value) => `${scaled(value, ["", "K", "M", "G"], 1000, "")}/s`,
+  rotmhz: (value) => scaled(value, ["MHz", "GHz"], 1000),
+  hertz: (value) => scaled(value, ["Hz", "kHz", "MHz", "GHz"], 1000),
+  flops: (value) => scaled(value, ["FLOP/s", "kFLOP/s", "MFLOP/s", "GFLOP/s", "TFLOP/s", "PFLOP/s"], 1000),
+  joule: (value) => scaled(value, ["J", "kJ", "MJ", "GJ"], 1000),
+  watth: (value) => scaled(value, ["Wh", "kWh", "MWh"], 1000),
+  dateTimeAsLocal: (value) => `${day(value)} ${clock(value)}`,
+  dateTimeAsUS: (value) => `${day(value)} ${clock(value)}`,
   watt: (value) => `${digits(value)} W`,
   dateTimeFromNow: (value) => ago(value),
   dateTimeAsIso: (value) => `${day(value)} ${clock(value)}`,
@@ -77,5 +99,9 @@ export function show(value, unit = "none", decimals = null) {
   if (typeof value !== "number") return String(value);
   if (decimals != null && (unit === "none" || unit === "short") && Math.abs(value) < 1e6)
     return value.toFixed(decimals);
-  return (FORMATS[unit] ?? digits)(value);
+  if (Object.hasOwn(FORMATS, unit)) return FORMATS[unit](value);
+  const [kind, ...rest] = unit.split(":"); // Grafana's own: suffix:/s, prefix:$
+  const own = rest.join(":");
+  if (kind === "suffix") return `${digits(value)}${own}`;
+  return kind === "prefix" ? `${own}${digits(value)}` : digits(value);
 }

@@ -1,166 +1,128 @@
-// Line charts, with uPlot: gaps where a value is not a number, marks, tooltip, zoom.
+// Line charts: gaps where a value is not a number, stacks and bars, thresholds, smoothing, log scale.
 
-import uPlot from "../vendor/uplot.js";
-import { element } from "../dom.js";
-import { configOf } from "../fields.js";
-import { clock, day } from "../ranges.js";
+import { element, named } from "../dom.js";
+import { configOf, lineColor } from "../fields.js";
 import { color } from "../theme.js";
-import * as tooltip from "../tooltip.js";
 import { show } from "../units.js";
-import { draw as drawMarks, marksFor, notes } from "./marks.js";
+import { Legend } from "./legend.js";
+import * as lines from "./lines.js";
+import { Plot } from "./plot.js";
 import * as scales from "./scales.js";
 
-const COLORS = 8;
 const SEARCH = 200;
+const ROWS = 14;
 
-// null says "not a number" to uPlot (a gap), undefined "no sample here" (the line goes on).
-const drawable = (value) => (value == null ? undefined : typeof value === "number" ? value : null);
+export const widened = ({ from, to }) => [Math.max(0, Math.floor(from - (to - from) / 2)), Math.ceil(to + (to - from) / 2)];
 
-export class TimeSeries {
+export class TimeSeries extends Plot {
   constructor(body, panel, page) {
-    this.panel = panel;
-    this.page = page;
-    this.config = configOf(panel, "");
+    super(body, panel, page);
     this.hidden = new Set();
-    this.names = [];
-    this.chart = element("div", { class: "chart" });
-    this.legend = element("div", { class: "legend" });
-    body.append(this.chart, this.legend);
-    this.observer = new ResizeObserver(() => this.plot?.setSize(this.size));
-    this.observer.observe(this.chart);
+    this.legend = new Legend(body, panel, (name, several) => this.choose(name, several));
   }
 
-  get size() {
-    return { width: Math.max(this.chart.clientWidth, 60), height: Math.max(this.chart.clientHeight, 40) };
+  shape(frame) {
+    const { scale, smooth } = this.page.display;
+    return [scale, Boolean(smooth), ...frame.series.map(({ name }) => name)].join("\n");
   }
 
-  get points() {
-    return Math.max(100, Math.round(this.size.width));
+  data(frame) {
+    return lines.columns(frame, this.config, this.page.display, this.hidden);
   }
 
-  isEmpty(frame) {
-    return !frame.times.length;
+  // Of a part, half as much again is asked for on either side, so that a hand that pans finds it there.
+  beyond(view) {
+    const { points } = this;
+    if (!view.fixed) return { view, points };
+    const [from, to] = widened(view);
+    return { view: { ...view, from, to }, points: 2 * points };
   }
 
-  update(frame, range) {
-    this.frame = frame;
-    this.range = range;
-    const names = frame.series.map(({ name }) => name);
-    const data = [frame.times, ...frame.series.map(({ values }) => values.map(drawable))];
-    if (!this.plot || names.join("\n") !== this.names.join("\n")) this.build(names, data);
-    else {
-      this.plot.batch(() => {
-        this.plot.setData(data, false);
-        this.plot.setScale("x", { min: range.from, max: range.to });
-      });
-    }
-    this.marks();
-    this.writeLegend();
+  // Where the samples lie that the range shows: [begin, end).
+  get shown() {
+    const { times } = this.frame;
+    return [this.range.from, this.range.to].map((end, at) => {
+      const place = times.findIndex((time) => (at ? time > end : time >= end));
+      return place < 0 ? times.length : place;
+    });
   }
 
-  annotate() {
-    if (this.plot) this.marks();
+  // A line that only passes through is something to see too.
+  isEmpty({ times }) {
+    return !times.length || times[0] > this.range.to || times.at(-1) < this.range.from;
   }
 
-  restyle() {
-    if (this.plot) this.build(this.names, this.plot.data);
-    this.annotate();
-    this.writeLegend();
+  update(frame, view) {
+    super.update(frame, view);
+    this.legend.write(frame, null, this.shown);
   }
 
-  destroy() {
-    this.observer.disconnect();
-    this.plot?.destroy();
+  build() {
+    this.configs = this.frame.series.map(({ name }) => configOf(this.panel, name, "number"));
+    super.build();
+    this.legend.build(this.frame, this.hidden);
+    this.legend.write(this.frame, null, this.shown);
   }
 
-  build(names, data) {
-    this.plot?.destroy();
-    this.names = names;
-    this.layer = element("div", {});
-    this.plot = new uPlot(this.options(names), data, this.chart);
-    this.plot.over.prepend(this.layer);
-    this.plot.over.addEventListener("mouseleave", tooltip.hide);
-    this.plot.over.addEventListener("dblclick", () => this.page.zoomOut());
+  // Another scale or another smoothing.
+  redisplay() {
+    if (this.frame?.series) this.update(this.frame, this.view);
   }
 
-  options(names) {
-    const axis = {
-      stroke: color("muted"),
-      font: "11px system-ui",
-      grid: { stroke: color("grid"), width: 1 },
-      ticks: { show: false },
-    };
-    const { config } = this;
+  options() {
+    const { display } = this.page;
+    const keys = [...new Set(this.configs.map(scales.keyOf))];
+    if (!keys.length) keys.push(scales.keyOf(this.config));
     return {
-      ...this.size,
-      ms: 1,
-      legend: { show: false },
-      padding: [8, 26, 0, 0],
-      cursor: {
-        y: false,
-        drag: { x: true, y: false, setScale: false },
-        sync: { key: "trainwarden", setSeries: false },
-        points: { size: 6 },
-        dataIdx: (u, series, index) => this.nearest(u.data[series], index),
-      },
-      scales: {
-        x: {
-          time: true,
-          auto: false,
-          min: this.range.from,
-          max: this.range.to,
-          range: (_, min, max) => [min, max],
-        },
-        y: {
-          range: scales.yRange(config),
-          ...(scales.isSymlog(config) ? { distr: 4, asinh: scales.threshold(config) } : {}),
-        },
-      },
-      axes: [
-        { ...axis, size: 28, space: 76, values: scales.xLabels },
-        {
-          ...axis,
-          size: scales.axisWidth,
-          gap: 4,
-          splits: scales.yTicks(config),
-          values: scales.yLabels(config),
-          filter: (_, ticks) => ticks,
-        },
-      ],
-      series: [{}, ...names.map((name, index) => this.line(name, index))],
-      hooks: {
-        setSelect: [(u) => this.zoom(u)],
-        setCursor: [(u) => this.hover(u)],
-        setSize: [() => this.marks()],
-        draw: [(u) => this.drawNotFinite(u)],
-      },
+      scales: { x: this.xScale, ...Object.fromEntries(keys.map((key) => [key, this.yScale(key, display)])) },
+      axes: [this.xAxis, ...keys.slice(0, 2).map((key, index) => this.yAxis(key, index, display))],
+      series: [{}, ...this.series(display)],
+      ...(lines.isStacked(this.config) && this.config.custom.drawStyle !== "bars"
+        ? { bands: this.configs.slice(1).map((_, index) => ({ series: [index + 1, index + 2] })) }
+        : {}),
     };
   }
 
-  line(name, index) {
-    const stroke = color(`series-${(index % COLORS) + 1}`);
-    const opacity = (this.config.custom?.fillOpacity ?? 0) / 100;
-    const fill =
-      opacity && !scales.isSymlog(this.config)
-        ? stroke +
-          Math.round(opacity * 255)
-            .toString(16)
-            .padStart(2, "0")
-        : undefined;
+  of(key) {
+    return this.configs.find((config) => scales.keyOf(config) === key) ?? this.config;
+  }
+
+  yScale(key, { scale }) {
+    const config = this.of(key);
+    if (scales.isLog(config, scale)) return { distr: 3, log: 10, range: scales.logRange };
+    const zero = lines.isStacked(config) || config.custom?.drawStyle === "bars";
+    const range = scales.yRange(zero ? { min: 0, ...config } : config, scale);
+    return scales.isSymlog(config, scale) ? { range, distr: 4, asinh: scales.linear(config) } : { range };
+  }
+
+  yAxis(key, index, { scale }) {
+    const config = this.of(key);
     return {
-      label: name,
-      stroke,
-      fill,
-      width: this.config.custom?.lineWidth ?? 1.5,
-      show: !this.hidden.has(name),
-      spanGaps: false,
-      points: { size: 4 },
+      ...this.axisLook,
+      scale: key,
+      side: index ? 1 : 3,
+      size: scales.axisWidth,
+      gap: 4,
+      ...(index ? { grid: { show: false } } : {}),
+      values: scales.yLabels(config),
+      filter: (_, ticks) => ticks,
+      splits: scales.isLog(config, scale) ? scales.logTicks : scales.yTicks(config, scale),
     };
+  }
+
+  series({ scale, smooth }) {
+    const { hidden, configs } = this;
+    const each = (behind) =>
+      this.frame.series.map(({ name }, index) =>
+        lines.line(configs[index], index, { name, hidden, scale, smooth, behind, count: configs.length }),
+      );
+    if (!smooth || lines.isStacked(this.config)) return each(false);
+    return [...each(true), ...each(false)];
   }
 
   // The nearest sample of a line; lines do not share all times.
   nearest(values, index) {
-    if (index == null || values[index] != null) return index;
+    if (index == null || !values || values[index] != null) return index;
     for (let step = 1; step < SEARCH; step += 1) {
       if (values[index - step] != null) return index - step;
       if (values[index + step] != null) return index + step;
@@ -168,9 +130,9 @@ export class TimeSeries {
     return index;
   }
 
-  marks() {
-    if (this.plot && this.layer)
-      drawMarks(this.plot, this.layer, marksFor(this.page.annotations, this.panel.id));
+  drawOver(u) {
+    lines.drawThresholds(u, this.config);
+    this.drawNotFinite(u);
   }
 
   // A small cross at the top where a line's value was not a number.
@@ -198,72 +160,68 @@ export class TimeSeries {
     context.restore();
   }
 
-  zoom(u) {
-    const { left, width } = u.select;
-    if (width < 4) return;
-    const [from, to] = [left, left + width].map((x) => Math.round(u.posToVal(x, "x")));
-    u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
-    this.page.zoom(from, Math.max(to, from + 10));
+  hover(u) {
+    const { left, idxs } = u.cursor;
+    this.legend.write(this.frame, left >= 0 ? idxs : null, this.shown);
+    if (!this.isHere(u)) return;
+    this.tip(u, u.posToVal(left, "x"), ...this.rows(u, idxs));
   }
 
-  hover(u) {
-    const { left, top, idxs } = u.cursor;
-    this.writeLegend(left >= 0 ? idxs : null);
-    if (left < 0 || !u.over.matches(":hover")) return;
-    const place = u.over.getBoundingClientRect();
-    const at = u.posToVal(left, "x");
-    const rows = this.frame.series
-      .map((line, index) => ({ ...line, value: line.values[idxs[index + 1]], index }))
+  // The values under the pointer, the highest first; of many, those around the pointer.
+  rows(u, indexes) {
+    const { smooth } = this.page.display;
+    const offset = smooth && !lines.isStacked(this.config) ? this.frame.series.length : 0;
+    const all = this.frame.series
+      .map(({ name, values }, index) => ({ name, value: values[indexes[index + 1]], index }))
       .filter(({ name, value }) => value != null && !this.hidden.has(name))
-      .slice(0, 12)
-      .map(({ name, value, index }) =>
-        element(
-          "div",
-          { class: "row" },
-          this.swatch(index),
-          name,
-          element("b", {}, show(value, this.config.unit)),
-        ),
-      );
-    tooltip.show(
-      place.left + left,
-      place.top + top,
-      element(
-        "div",
-        { class: "when" },
-        `${day(at)} ${clock(at, this.range.to - this.range.from < 6e5 ? 3 : 0)}`,
-      ),
-      ...rows,
-      ...notes(u, marksFor(this.page.annotations, this.panel.id), left),
+      .map((row) => ({ ...row, drawn: u.data[row.index + 1 + offset]?.[indexes[row.index + 1]] ?? row.value }))
+      .sort((a, b) => order(b.drawn) - order(a.drawn));
+    const near = this.nearestRow(u, all);
+    const start = Math.max(0, Math.min(near - Math.floor(ROWS / 2), all.length - ROWS));
+    const rows = all.slice(start, start + ROWS).map((row) => this.row(row, row === all[near] && all.length > 1, offset));
+    const rest = all.length - rows.length;
+    return rest > 0 ? [...rows, element("div", { class: "rest" }, `${start ? `${start} above, ` : ""}${all.length - start - rows.length} below`)] : rows;
+  }
+
+  nearestRow(u, rows) {
+    let best = 0;
+    let least = Infinity;
+    rows.forEach(({ index, drawn }, at) => {
+      const far = Math.abs(u.valToPos(drawn, scales.keyOf(this.configs[index])) - u.cursor.top);
+      if (far < least) [least, best] = [far, at];
+    });
+    return best;
+  }
+
+  row({ name, value, drawn, index }, near, smooth) {
+    const { unit, decimals } = this.configs[index];
+    return element(
+      "div",
+      { class: near ? "row near" : "row" },
+      this.swatch(index),
+      named(name),
+      element("b", {}, show(smooth ? drawn : value, unit, decimals)),
+      smooth ? element("span", { class: "raw" }, show(value, unit, decimals)) : null,
     );
   }
 
   swatch(index) {
     const node = element("span", { class: "swatch" });
-    node.style.color = color(`series-${(index % COLORS) + 1}`);
+    node.style.color = lineColor(this.configs[index], index);
     return node;
   }
 
-  // The last value of each line, or the value under the pointer.
-  writeLegend(indexes = null) {
-    if (!this.frame || this.panel.options?.legend?.showLegend === false) return;
-    const entries = this.frame.series.map(({ name, values }, index) => {
-      const value = indexes ? values[indexes[index + 1]] : values.findLast((one) => one != null);
-      const pressed = String(!this.hidden.has(name));
-      return element(
-        "button",
-        { type: "button", "aria-pressed": pressed, title: "Show or hide", onclick: () => this.toggle(name) },
-        this.swatch(index),
-        name,
-        element("b", {}, show(value, this.config.unit)),
-      );
-    });
-    this.legend.replaceChildren(...entries);
-  }
-
-  toggle(name) {
-    if (!this.hidden.delete(name)) this.hidden.add(name);
-    this.plot.setSeries(this.names.indexOf(name) + 1, { show: !this.hidden.has(name) });
-    this.writeLegend();
+  // One line alone, or all again; with `several`, this one more or less.
+  choose(name, several) {
+    const names = this.frame.series.map((line) => line.name);
+    const shown = names.filter((one) => !this.hidden.has(one));
+    if (several) {
+      if (!this.hidden.delete(name)) this.hidden.add(name);
+    } else if (shown.length === 1 && shown[0] === name) this.hidden.clear();
+    else this.hidden = new Set(names.filter((one) => one !== name));
+    this.build();
+    this.marks();
   }
 }
+
+const order = (value) => (typeof value === "number" ? value : Infinity);
