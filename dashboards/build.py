@@ -8,10 +8,18 @@ from typing import Final
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from dashboards import fleet, run
+from dashboards import checkpoints, fleet, incidents, pipeline, ranks, rl, run
 
 GENERATED: Final = Path(__file__).parent / "generated"
-BUILDERS: Final = {"fleet.json": fleet.build, "run.json": run.build}
+BUILDERS: Final = {
+    "fleet.json": fleet.build,
+    "run.json": run.build,
+    "ranks.json": ranks.build,
+    "checkpoints.json": checkpoints.build,
+    "incidents.json": incidents.build,
+    "rl.json": rl.build,
+    "pipeline.json": pipeline.build,
+}
 
 
 def render() -> dict[str, str]:

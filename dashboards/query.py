@@ -97,3 +97,10 @@ def query_variable(name: str, label: str, sql: str, *, choose_all: bool = False)
     if choose_all:
         variable.current(dashboard.VariableOption(text=["All"], value=["$__all"]))
     return variable
+
+
+def text_variable(name: str, label: str, description: str) -> builders.TextBoxVariable:
+    """A variable that is typed in; empty at first."""
+    variable = builders.TextBoxVariable(name)
+    variable.label(label).description(description).default_value("")
+    return variable

@@ -1,79 +1,59 @@
-"""The *Run* dashboard: one run's curves, resources, heartbeats, logs, diagnoses and commands."""
+"""The *Run* dashboard: one run's curves by time and by step, against another run, and what was found."""
 
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards import common, run_curves, run_numbers, run_tables
-from dashboards.common import BLUE, FLEET_UID, RED, RUN_UID
-from dashboards.parts import RUN
-from dashboards.query import Annotation, query_variable
+from dashboards import common, goodput, marks, run_curves, run_numbers, run_steps, run_tables, variables
+from dashboards.common import RUN_UID
+from dashboards.layout import Line, Section, curves, lay_out
 
 
 def build() -> dashboard.Dashboard:
     """The dashboard."""
     board = common.new_dashboard(
-        "Run", RUN_UID, "One run: curves, resources, diagnoses, commands.", since="now-1h"
+        RUN_UID, "One run: curves by time and step, goodput, diagnoses, commands, logs.", since="now-1h"
     )
-    board.link(common.link_to("Fleet", FLEET_UID))
-    for variable in (run_variable(), attempt_variable(), rank_variable()):
+    for variable in (variables.run(), variables.compare(), variables.attempt(), variables.rank()):
         board.with_variable(variable)
-    for annotation in (diagnoses_annotation(), commands_annotation()):
+    board.with_variable(variables.steps())
+    sections = _sections()
+    for annotation in marks.of_run(curves(sections)):
         board.annotation(annotation)
-    for panel in (*run_numbers.panels(), *run_curves.panels(), *run_tables.panels()):
-        board.with_panel(panel)
+    lay_out(board, sections)
     return board
 
 
-def run_variable() -> dashboard.QueryVariable:
-    """The 500 runs heard of last; named runs carry their start, for a name may be used again."""
-    sql = """
-        SELECT
-            run, if(empty(run_name), run, concat(run_name, ', ', formatDateTime(started, '%F %R'))) AS label
-        FROM train_runs_latest
-        ORDER BY last_time DESC
-        LIMIT 500
-    """
-    return query_variable("run", "Run", sql)
-
-
-def attempt_variable() -> dashboard.QueryVariable:
-    """The attempts of the chosen run."""
-    sql = f"SELECT DISTINCT toString(attempt) FROM train_runs WHERE {RUN} ORDER BY attempt"
-    return query_variable("attempt", "Attempt", sql, choose_all=True)
-
-
-def rank_variable() -> dashboard.QueryVariable:
-    """The ranks of the chosen run; -1 is a process without a rank."""
-    sql = f"SELECT DISTINCT toString(rank) FROM train_runs WHERE {RUN} ORDER BY rank LIMIT 5000"
-    return query_variable("rank", "Rank", sql, choose_all=True)
-
-
-def diagnoses_annotation() -> Annotation:
-    """A line where a diagnosis began to fire."""
-    sql = f"""
-        SELECT
-            min(d.time) AS time, concat(any(d.rule), ': ', any(d.summary)) AS text, any(d.severity) AS tags,
-            'Diagnosis' AS title
-        FROM train_diagnoses AS d
-        WHERE {RUN} AND d.state = 'firing' AND $__timeFilter_ms(d.time)
-        GROUP BY d.id
-        ORDER BY time
-        LIMIT 200
-    """
-    return Annotation("Diagnoses", RED, sql, run_curves.ANNOTATED)
-
-
-def commands_annotation() -> Annotation:
-    """A line where a command was sent."""
-    sql = f"""
-        SELECT
-            min(c.issued) AS time, concat(any(c.action), ' ', any(c.args)) AS text, any(c.rule) AS tags,
-            'Command' AS title
-        FROM train_commands AS c
-        WHERE {RUN} AND $__timeFilter_ms(c.issued)
-        GROUP BY c.id
-        ORDER BY time
-        LIMIT 200
-    """
-    return Annotation("Commands", BLUE, sql, run_curves.ANNOTATED)
+def _sections() -> list[Section]:
+    return [
+        Section("", [Line(3, run_numbers.panels(), (3, 2, 3, 3, 3, 3, 2, 2, 3))]),
+        Section(
+            "Learning",
+            [
+                Line(10, [run_curves.loss()]),
+                Line(7, [run_curves.grad_norm(), run_curves.learning_rate(), run_curves.evaluation()]),
+            ],
+        ),
+        Section(
+            "By step, against another run",
+            [
+                Line(9, [run_steps.loss(), run_steps.evaluation()]),
+                Line(7, [run_steps.grad_norm(), run_steps.learning_rate(), run_steps.step_time()]),
+            ],
+        ),
+        Section("Where the time went", [Line(7, [goodput.by_attempt(), goodput.attempts()], (9, 15))]),
+        Section(
+            "What was found and done", [Line(6, [run_tables.diagnoses()]), Line(6, [run_tables.commands()])]
+        ),
+        Section(
+            "Speed",
+            [
+                Line(7, [run_curves.step_time(), run_curves.parts(), run_curves.throughput()]),
+                Line(7, [run_curves.cpu(), run_curves.memory(), run_curves.gpu(), run_curves.gpu_memory()]),
+            ],
+        ),
+        Section(
+            "Ranks and logs",
+            [Line(10, [run_tables.ranks(), run_curves.heartbeats(), run_tables.log_lines()], (7, 6, 11))],
+        ),
+    ]

@@ -1,4 +1,4 @@
-"""The line charts of the *Run* dashboard: learning, speed, resources, heartbeats."""
+"""The line charts of the *Run* dashboard over time: learning, speed, resources, heartbeats."""
 
 from __future__ import annotations
 
@@ -6,149 +6,129 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import timeseries
 
-from dashboards import common
+from dashboards.panels import curve
 from dashboards.parts import CHOSEN
+from dashboards.zoom import HIGHEST, over_time, spread, zoomed
 
-LOSS, GRAD_NORM, LEARNING_RATE, STEP_TIME, THROUGHPUT, EVALUATION = range(11, 17)
+LOSS, GRAD_NORM, LEARNING_RATE, STEP_TIME, THROUGHPUT, EVALUATION, PARTS = range(11, 18)
 CPU, MEMORY, GPU, GPU_MEMORY, HEARTBEATS = range(31, 36)
 
-ANNOTATED: Final = [LOSS, GRAD_NORM, LEARNING_RATE, EVALUATION]
-"""Panels that show diagnoses and commands."""
-
-_BY_ATTEMPT: Final = "concat('attempt ', toString(s.attempt))"
-
-
-def panels() -> list[timeseries.Panel]:
-    """The panels, in order."""
-    learning = [loss(), grad_norm(), learning_rate(), step_time(), throughput(), evaluation()]
-    return [*learning, cpu(), memory(), gpu(), gpu_memory(), heartbeats()]
-
-
-def _values(table: str, names: str, series: str, over: str = "avg") -> str:
-    """A line for each series: the finite values of each bucket, not a number where a bucket has no other."""
-    return f"""
-        SELECT
-            $__timeInterval_ms(s.time) AS time, {series} AS series,
-            if(countIf(isFinite(s.value)) = 0, nan, {over}If(s.value, isFinite(s.value))) AS value
-        FROM {table} AS s
-        WHERE {CHOSEN} AND s.name IN ({names}) AND $__timeFilter_ms(s.time)
-        GROUP BY time, series
-        ORDER BY time
-    """
+_BY_ATTEMPT: Final = "concat('attempt ', toString(x.attempt))"
 
 
 def loss() -> timeseries.Panel:
     """Training loss."""
-    sql = _values("train_steps", "'loss'", _BY_ATTEMPT)
+    value = (
+        "if(sum(x.count) = 0 OR (level = 0 AND sum(x.not_finite) > sum(x.count)), nan,"
+        " sum(x.total) / sum(x.count))"
+    )
+    sql = over_time("train_steps", "'loss'", _BY_ATTEMPT, value)
     description = (
         "Mean training loss over the chosen ranks. Lines across: diagnoses (red) and commands (blue). A gap"
         " with a cross is a loss that is not a number. Logarithmic beyond 1."
     )
-    return common.curve(LOSS, "Loss", description, (0, 3, 24, 10), "none", sql, symlog=True)
+    return curve(LOSS, "Loss", description, "none", sql, symlog=True)
 
 
 def grad_norm() -> timeseries.Panel:
     """Global gradient norm."""
-    sql = _values("train_steps", "'grad_norm'", _BY_ATTEMPT, "max")
+    sql = over_time("train_steps", "'grad_norm'", _BY_ATTEMPT, HIGHEST)
     description = "Largest gradient norm over the chosen ranks, before clipping. Logarithmic beyond 1."
-    return common.curve(GRAD_NORM, "Gradient norm", description, (0, 13, 8, 7), "none", sql, symlog=True)
+    return curve(GRAD_NORM, "Gradient norm", description, "none", sql, symlog=True)
 
 
 def learning_rate() -> timeseries.Panel:
     """Learning rate."""
-    sql = _values("train_steps", "'learning_rate'", _BY_ATTEMPT)
+    sql = over_time("train_steps", "'learning_rate'", _BY_ATTEMPT)
     description = "Learning rate of the first parameter group."
-    return common.curve(LEARNING_RATE, "Learning rate", description, (8, 13, 8, 7), "sci", sql)
+    return curve(LEARNING_RATE, "Learning rate", description, "sci", sql)
 
 
 def evaluation() -> timeseries.Panel:
     """Evaluation scalars."""
-    names = f"SELECT DISTINCT name FROM train_evals WHERE {CHOSEN} ORDER BY name LIMIT 10"
-    sql = _values("train_evals", names, "s.name")
+    sql = f"""
+        SELECT $__timeInterval_ms(s.time) AS time, s.name AS series, avg(s.value) AS value
+        FROM train_evals AS s
+        WHERE {CHOSEN} AND $__timeFilter_ms(s.time)
+            AND s.name IN (SELECT DISTINCT name FROM train_evals WHERE {CHOSEN} ORDER BY name LIMIT 10)
+        GROUP BY time, series
+        ORDER BY time
+    """
     description = "Evaluation scalars, the first ten names. Points, because evaluations are rare."
-    return common.curve(EVALUATION, "Evaluation", description, (16, 13, 8, 7), "none", sql)
+    return curve(EVALUATION, "Evaluation", description, "none", sql)
 
 
 def step_time() -> timeseries.Panel:
+    """How long a step takes."""
+    sql = spread("train_steps", "'step_time'")
+    description = "Time from one step to the next: the fastest, the mean and the slowest of the chosen ranks."
+    return curve(STEP_TIME, "Step time", description, "s", sql, bounds=(0, None))
+
+
+def parts() -> timeseries.Panel:
     """Where the time of a step goes."""
-    sql = _values("train_steps", "'step_time', 'data_time'", "s.name")
-    description = "Mean time from one step to the next, and the part of it spent waiting for data."
-    return common.curve(STEP_TIME, "Step time", description, (0, 31, 12, 7), "s", sql)
+    names = "'data_time', 'forward_time', 'backward_time', 'optimizer_time', 'rollout_time', 'update_time'"
+    sql = over_time("train_steps", names, "x.name")
+    description = (
+        "Mean time of the parts of a step, those that the trainer measures; waiting for data always."
+    )
+    return curve(PARTS, "Parts of a step", description, "s", sql, stacked=True, bounds=(0, None))
 
 
 def throughput() -> timeseries.Panel:
     """Steps, tokens and samples per second."""
-    sql = f"""
-        SELECT $__timeInterval_ms(s.time) AS time, s.name AS series, avg(s.value) * uniqExact(s.rank) AS value
-        FROM train_steps AS s
-        WHERE {CHOSEN} AND s.name IN ('tokens_per_second', 'samples_per_second') AND $__timeFilter_ms(s.time)
-        GROUP BY time, series
-        ORDER BY time
-        UNION ALL
-        SELECT
-            $__timeInterval_ms(s.time) AS time, 'steps_per_second' AS series,
-            1 / avgIf(s.value, s.value > 0) AS value
-        FROM train_steps AS s
-        WHERE {CHOSEN} AND s.name = 'step_time' AND $__timeFilter_ms(s.time)
-        GROUP BY time
-        ORDER BY time
-    """
+    body = """
+SELECT
+    $__timeInterval_ms(x.time) AS time,
+    if(x.name = 'step_time', 'steps_per_second', x.name) AS series,
+    if(
+        any(x.name) = 'step_time', sum(x.count) / sum(x.total),
+        sum(x.total) / sum(x.count) * uniqExact(x.rank)
+    ) AS value
+FROM @samples AS x
+WHERE x.count > 0
+GROUP BY time, series
+ORDER BY time
+"""
+    names = "'tokens_per_second', 'samples_per_second', 'step_time'"
+    sql = zoomed("train_steps", names, body)
     description = (
         "Tokens and samples per second, summed over the chosen ranks, and steps per second of one rank."
     )
-    return common.curve(THROUGHPUT, "Throughput", description, (12, 31, 12, 7), "short", sql, symlog=True)
+    return curve(THROUGHPUT, "Throughput", description, "short", sql, symlog=True)
 
 
 def cpu() -> timeseries.Panel:
     """CPU of host and process."""
     names = "'system.cpu.utilization', 'process.cpu.utilization'"
-    label = "if(s.name = 'system.cpu.utilization', 'host', 'process')"
-    sql = _values("train_resources", names, label)
+    sql = over_time("train_resources", names, "if(x.name = 'system.cpu.utilization', 'host', 'process')")
     description = (
         "Mean share of the host's CPU time in use, and cores used by a trainer process (100 % is one core)."
     )
-    return common.curve(CPU, "CPU", description, (0, 38, 12, 7), "percentunit", sql, bounds=(0, None))
+    return curve(CPU, "CPU", description, "percentunit", sql, bounds=(0, None))
 
 
 def memory() -> timeseries.Panel:
     """Memory of host and process."""
     names = "'system.memory.usage', 'process.memory.usage'"
-    label = "if(s.name = 'system.memory.usage', 'host', 'process')"
-    sql = _values("train_resources", names, label, "max")
+    label = "if(x.name = 'system.memory.usage', 'host', 'process')"
+    sql = over_time("train_resources", names, label, HIGHEST)
     description = "Memory in use on the fullest host, and by the largest trainer process."
-    return common.curve(MEMORY, "Memory", description, (12, 38, 12, 7), "bytes", sql, bounds=(0, None))
-
-
-def _over_devices(name: str) -> str:
-    """Lowest, mean and highest over all devices: three lines however many GPUs there are."""
-    return f"""
-        SELECT bucket AS time, line.1 AS series, line.2 AS value
-        FROM (
-            SELECT
-                $__timeInterval_ms(s.time) AS bucket,
-                arrayJoin([
-                    ('lowest', min(s.value)), ('mean', avg(s.value)), ('highest', max(s.value))
-                ]) AS line
-            FROM train_resources AS s
-            WHERE {CHOSEN} AND s.name = '{name}' AND $__timeFilter_ms(s.time)
-            GROUP BY bucket
-        )
-        ORDER BY time
-    """
+    return curve(MEMORY, "Memory", description, "bytes", sql, bounds=(0, None))
 
 
 def gpu() -> timeseries.Panel:
     """How busy the GPUs are."""
     description = "Share of time a kernel ran: the idlest, the mean and the busiest GPU of the chosen ranks."
-    sql, place = _over_devices("hw.gpu.utilization"), (0, 45, 8, 7)
-    return common.curve(GPU, "GPU utilization", description, place, "percentunit", sql, bounds=(0, 1))
+    sql = spread("train_resources", "'hw.gpu.utilization'")
+    return curve(GPU, "GPU utilization", description, "percentunit", sql, bounds=(0, 1))
 
 
 def gpu_memory() -> timeseries.Panel:
     """Memory of the GPUs."""
     description = "GPU memory in use: the emptiest, the mean and the fullest GPU of the chosen ranks."
-    sql, place = _over_devices("hw.gpu.memory.usage"), (8, 45, 8, 7)
-    return common.curve(GPU_MEMORY, "GPU memory", description, place, "bytes", sql, bounds=(0, None))
+    sql = spread("train_resources", "'hw.gpu.memory.usage'")
+    return curve(GPU_MEMORY, "GPU memory", description, "bytes", sql, bounds=(0, None))
 
 
 def heartbeats() -> timeseries.Panel:
@@ -163,5 +143,4 @@ def heartbeats() -> timeseries.Panel:
         ORDER BY time
     """
     description = "Longest time without progress that any chosen rank reported with a heartbeat, by phase."
-    place = (16, 45, 8, 7)
-    return common.curve(HEARTBEATS, "Time without progress", description, place, "s", sql, bounds=(0, None))
+    return curve(HEARTBEATS, "Time without progress", description, "s", sql, bounds=(0, None))

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import stat
 
-from dashboards import common
-from dashboards.fleet import STATE
-from dashboards.parts import CHOSEN, RUN
+from dashboards import goodput
+from dashboards.common import COLOR_OF_STATE
+from dashboards.panels import number
+from dashboards.parts import CHOSEN, RUN, STATE, of
 
 
 def panels() -> list[stat.Panel]:
     """The panels, in order."""
-    return [state(), attempt(), last_step(), loss(), step_rate(), last_seen(), open_diagnoses(), commands()]
+    return [
+        state(), attempt(), last_step(), loss(), step_rate(), goodput.of_run(), open_diagnoses(), commands(),
+        last_seen(),
+    ]  # fmt: skip
 
 
-def _place(index: int) -> common.Place:
-    return (index * 3, 0, 3, 3)
+def _newest(name: str) -> str:
+    """A constant: the newest minute in which this was logged, and the lowest rank that did so.
+
+    So little is read of a long range.
+    """
+    return f"""WITH (
+            SELECT (max(m.time), argMax(m.rank, (m.time, -m.rank)))
+            FROM train_steps_1m AS m
+            WHERE {of("m", CHOSEN)} AND m.name = '{name}' AND m.time >= $__fromTime - 60
+                AND m.time <= $__toTime
+        ) AS newest"""
+
+
+def _of_newest(name: str) -> str:
+    return (
+        f"{of('s', CHOSEN)} AND s.name = '{name}' AND $__timeFilter_ms(s.time)"
+        " AND s.rank = newest.2 AND s.time >= newest.1"
+    )
 
 
 def state() -> stat.Panel:
@@ -24,53 +44,50 @@ def state() -> stat.Panel:
     description = (
         "State of the newest attempt; silent when it did not end and was not heard of for two minutes."
     )
-    return common.number(1, "State", description, _place(0), "string", sql, colors=common.COLOR_OF_STATE)
+    return number(1, "State", description, "string", sql, colors=COLOR_OF_STATE)
 
 
 def attempt() -> stat.Panel:
     """How often the run was started again."""
     sql = f"SELECT attempt FROM train_runs_latest WHERE {RUN}"
-    return common.number(2, "Attempt", "The newest attempt; 0 is the first start.", _place(1), "none", sql)
+    return number(2, "Attempt", "The newest attempt; 0 is the first start.", "none", sql)
 
 
 def last_step() -> stat.Panel:
     """The step reached."""
     sql = f"SELECT nullIf(last_step, -1) AS step FROM train_runs_latest WHERE {RUN}"
-    return common.number(3, "Last step", "Highest step of the newest attempt.", _place(2), "none", sql)
+    return number(3, "Last step", "Highest step of the newest attempt.", "none", sql)
 
 
 def loss() -> stat.Panel:
     """The newest training loss."""
     sql = f"""
-        SELECT argMaxOrNull(value, (time, src_offset)) AS loss
-        FROM train_steps
-        WHERE {CHOSEN} AND name = 'loss' AND $__timeFilter_ms(time)
+        {_newest("loss")}
+        SELECT argMaxOrNull(s.value, (s.time, s.src_offset)) AS loss
+        FROM train_steps AS s
+        WHERE {_of_newest("loss")}
     """
-    panel = common.number(4, "Loss", "The newest training loss in the time range.", _place(3), "none", sql)
-    panel.decimals(3)
-    return panel
+    description = "The newest training loss in the time range, of the lowest of the chosen ranks."
+    return number(4, "Loss", description, "none", sql, decimals=3)
 
 
 def step_rate() -> stat.Panel:
     """Seconds a step takes now."""
     sql = f"""
-        SELECT quantileOrNull(0.5)(value) AS seconds
-        FROM (
-            SELECT value
-            FROM train_steps
-            WHERE {CHOSEN} AND name = 'step_time' AND $__timeFilter_ms(time)
-            ORDER BY time DESC
-            LIMIT 100
-        )
+        {_newest("step_time")}
+        SELECT quantileOrNull(0.5)(s.value) AS seconds
+        FROM train_steps AS s
+        WHERE {_of_newest("step_time")}
     """
-    return common.number(5, "Step time", "Median of the newest 100 step times.", _place(4), "s", sql)
+    description = "Median step time in the newest minute that has one, of the lowest of the chosen ranks."
+    return number(5, "Step time", description, "s", sql, decimals=3)
 
 
 def last_seen() -> stat.Panel:
     """How long ago the run was heard of."""
     sql = f"SELECT last_time AS seen FROM train_runs_latest WHERE {RUN}"
     description = "When any rank was heard of last."
-    return common.number(6, "Last seen", description, _place(5), "dateTimeFromNow", sql)
+    return number(6, "Last seen", description, "dateTimeFromNow", sql)
 
 
 def open_diagnoses() -> stat.Panel:
@@ -85,10 +102,10 @@ def open_diagnoses() -> stat.Panel:
         )
     """
     description = "Diagnoses that began to fire in the time range and are not resolved."
-    return common.number(7, "Open diagnoses", description, _place(6), "none", sql, alarm=1)
+    return number(7, "Open diagnoses", description, "none", sql, alarm=1)
 
 
 def commands() -> stat.Panel:
     """Commands sent to this run."""
     sql = f"SELECT uniqExact(id) AS commands FROM train_commands WHERE {RUN} AND $__timeFilter_ms(issued)"
-    return common.number(8, "Commands", "Commands sent in the time range.", _place(7), "none", sql)
+    return number(8, "Commands", "Commands sent in the time range.", "none", sql)

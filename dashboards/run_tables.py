@@ -5,12 +5,8 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import logs, table
 
 from dashboards import common
+from dashboards.panels import lines, rows
 from dashboards.parts import ATTEMPTS, CHOSEN, RANKS, RUN, outcomes
-
-
-def panels() -> list[table.Panel | logs.Panel]:
-    """The panels, in order."""
-    return [diagnoses(), commands(), ranks(), log_lines()]
 
 
 def diagnoses() -> table.Panel:
@@ -21,6 +17,7 @@ def diagnoses() -> table.Panel:
             any(d.severity) AS severity, any(d.rule) AS rule, argMin(d.step, d.time) AS step,
             nullIf(any(d.rank), -1) AS rank,
             argMax(d.summary, (d.time, d.src_offset)) AS summary,
+            argMax(d.evidence, (d.time, d.src_offset)) AS evidence,
             arrayStringConcat(any(d.`then`), ', ') AS `then`,
             arrayStringConcat(any(d.suggestions), ' ') AS suggestions
         FROM train_diagnoses AS d
@@ -29,11 +26,10 @@ def diagnoses() -> table.Panel:
         ORDER BY began DESC
         LIMIT 100
     """
-    return common.rows(
+    return rows(
         21,
         "Diagnoses",
         "Diagnoses of this run, newest first: when it began, what fires now, and what the rule asks for.",
-        (0, 20, 24, 5),
         sql,
         units={"began": "dateTimeAsIso"},
         colors={"state": common.COLOR_OF_DIAGNOSIS, "severity": common.COLOR_OF_SEVERITY},
@@ -64,11 +60,10 @@ def commands() -> table.Panel:
         LEFT JOIN outcome ON outcome.command = sent.id
         ORDER BY sent.issued DESC
     """
-    return common.rows(
+    return rows(
         22,
         "Commands",
         "Commands of this run, newest first: what was asked, how the ranks ended it, how long it took.",
-        (0, 25, 24, 6),
         sql,
         units={"sent": "dateTimeAsIso", "answered after": "s", "ran for": "s"},
         colors={"outcome": common.COLOR_OF_ACK},
@@ -76,25 +71,30 @@ def commands() -> table.Panel:
 
 
 def ranks() -> table.Panel:
-    """The newest heartbeat of each rank, the longest silent first."""
+    """What each rank did last, the longest silent first."""
     sql = f"""
         SELECT
-            nullIf(h.rank, -1) AS rank, argMax(h.node, h.time) AS node, argMax(h.phase, h.time) AS phase,
-            nullIf(argMax(h.step, h.time), -1) AS step, max(h.time) AS heartbeat,
-            argMax(h.progress_age, h.time) AS `without progress`
-        FROM train_heartbeats AS h
-        WHERE {RUN} AND {ATTEMPTS} AND {RANKS.replace("rank IN", "h.rank IN")} AND $__timeFilter_ms(h.time)
-        GROUP BY h.rank
-        ORDER BY heartbeat
+            nullIf(t.rank, -1) AS rank, t.role AS role, argMax(t.node, t.attempt) AS node,
+            argMax(tupleElement(t.said, 'state'), t.attempt) AS state, max(t.attempt) AS attempt,
+            nullIf(argMax(t.step, t.attempt), -1) AS step, max(t.heard) AS `last seen`
+        FROM (
+            SELECT
+                attempt, role, rank, max(node) AS node, max(last_step) AS step, max(last_time) AS heard,
+                max(lifecycle) AS said
+            FROM train_runs
+            WHERE {RUN} AND {ATTEMPTS} AND {RANKS}
+            GROUP BY attempt, role, rank
+        ) AS t
+        GROUP BY t.rank, t.role
+        ORDER BY `last seen`, rank
         LIMIT 100
     """
-    return common.rows(
+    return rows(
         23,
         "Ranks",
-        "The newest heartbeat of each rank, longest silent first, 100 at most.",
-        (0, 52, 8, 10),
+        "What was heard of each rank last, longest silent first, 100 at most.",
         sql,
-        units={"heartbeat": "dateTimeFromNow", "without progress": "s"},
+        units={"last seen": "dateTimeFromNow"},
     )
 
 
@@ -111,4 +111,4 @@ def log_lines() -> logs.Panel:
         LIMIT 200
     """
     description = "The newest 200 log lines, stacks and lifecycle events of the chosen ranks."
-    return common.lines(24, "Logs", description, (8, 52, 16, 10), sql)
+    return lines(24, "Logs", description, sql)

@@ -1,0 +1,122 @@
+"""Where the wall time went: parts of a run's time and what share of it made progress (docs/goodput.md)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import barchart, stat, table
+
+from dashboards.charts import bars
+from dashboards.panels import number, rows
+from dashboards.parts import ATTEMPTS, RUN, of
+
+PARTS: Final = (
+    "productive", "data_wait", "checkpoint", "setup", "restart", "recomputed", "hang", "paused", "idle",
+)  # fmt: skip
+_SHOWN: Final = ", ".join(f"{part} AS `{part.replace('_', ' ')}`" for part in PARTS)
+_EXACT: Final = 50_000
+"""Steps of a run that are added up one by one; of more, the roll-ups are."""
+_MADE: Final = f"""WITH (
+            SELECT sum(most)
+            FROM (
+                SELECT max(records) AS most
+                FROM (
+                    SELECT s.attempt AS attempt, sum(s.count) AS records
+                    FROM train_series AS s
+                    WHERE {of("s", RUN)}
+                    GROUP BY s.attempt, s.role, s.rank, s.name
+                )
+                GROUP BY attempt
+            )
+        ) AS made"""
+_COLUMNS: Final = ", ".join(
+    ("attempt", "state", "wall", *PARTS, "goodput", "steps", "recomputed_steps", "gpus", "began", "ended")
+)
+# A run that has no name finds nothing at once: one of the two views is not asked for anything.
+_GOODPUT: Final = f"""(
+            SELECT {_COLUMNS}
+            FROM train_goodput
+            WHERE run = if(made <= {_EXACT}, ${{run:singlequote}}, '')
+            UNION ALL
+            SELECT {_COLUMNS}
+            FROM train_goodput_rolled
+            WHERE run = if(made > {_EXACT}, ${{run:singlequote}}, '')
+        )"""
+_MEANT: Final = (
+    " Productive is the time of steps that were new; the rest is waiting for data, checkpoints that hold the"
+    " loop up, start, restart, steps made again, hangs, pauses, and what is left."
+)
+
+
+def of_run() -> stat.Panel:
+    """Goodput of the run."""
+    sql = f"""
+        {_MADE}
+        SELECT if(sum(wall) > 0, sum(productive) / sum(wall), NULL) AS goodput
+        FROM {_GOODPUT}
+        WHERE {ATTEMPTS}
+    """
+    description = "Share of the wall time of the chosen attempts in which steps were made that were new."
+    return number(9, "Goodput", description, "percentunit", sql, decimals=1)
+
+
+def by_attempt() -> barchart.Panel:
+    """The parts of each attempt."""
+    sql = f"""
+        {_MADE}
+        SELECT concat('attempt ', toString(attempt)) AS name, {_SHOWN}
+        FROM {_GOODPUT}
+        WHERE {ATTEMPTS}
+        ORDER BY attempt DESC
+        LIMIT 20
+    """
+    description = "Where the wall time of each chosen attempt went, the newest 20." + _MEANT
+    return bars(60, "Wall time by attempt", description, "s", sql, stacked="percent")
+
+
+def attempts() -> table.Panel:
+    """The same in numbers."""
+    sql = f"""
+        {_MADE}
+        SELECT
+            attempt, state, goodput, wall, {_SHOWN}, steps, recomputed_steps AS `steps made again`,
+            gpus AS GPUs, began, ended
+        FROM {_GOODPUT}
+        WHERE {ATTEMPTS}
+        ORDER BY attempt DESC
+        LIMIT 100
+    """
+    return rows(
+        61,
+        "Attempts",
+        "Attempts of the run, newest first, and the seconds of their wall time; the parts add up to it.",
+        sql,
+        units={
+            "goodput": "percentunit", "began": "dateTimeAsIso", "ended": "dateTimeAsIso", "wall": "s",
+            **{part.replace("_", " "): "s" for part in PARTS},
+        },
+    )  # fmt: skip
+
+
+def of_fleet(recent: str) -> stat.Panel:
+    """Goodput of all runs of the range. ``recent``: a query of their ids."""
+    sql = f"""
+        SELECT if(sum(wall) > 0, sum(productive) / sum(wall), NULL) AS goodput
+        FROM train_goodput_fleet
+        WHERE run IN ({recent})
+    """
+    description = "Productive share of the wall time of the 100 runs heard of last, from their beginnings."
+    return number(14, "Goodput of the fleet", description, "percentunit", sql, decimals=1)
+
+
+def by_run(recent: str) -> barchart.Panel:
+    """The parts of each run."""
+    sql = f"""
+        SELECT if(empty(run_name), run, run_name) AS name, {_SHOWN}
+        FROM train_goodput_fleet
+        WHERE run IN ({recent})
+        ORDER BY wall DESC
+        LIMIT 20
+    """
+    description = "Where the wall time of the longest 20 of the 100 runs heard of last went." + _MEANT
+    return bars(15, "Wall time by run", description, "s", sql, stacked="percent")
