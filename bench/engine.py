@@ -6,24 +6,13 @@ at all. Both run in this process, on the same 100-record batches of train.step.
 
 from __future__ import annotations
 
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-
+from bench.peers.decode_loop import to_dicts
 from bench.row import Row
 from bench.steps import STEPS, batches, decoded, incoming, rate, records, requests
 from stream import resources
 from stream.diagnose.engine import Engine
 from stream.ingest.messages import ingest
 from stream.rulelang import load_packs
-
-
-def _to_dicts(payload: bytes) -> list[dict[str, object]]:
-    request = ExportLogsServiceRequest.FromString(payload)
-    return [
-        {pair.key: getattr(pair.value, str(pair.value.WhichOneof("value"))) for pair in log.attributes}
-        for group in request.resource_logs
-        for scope in group.scope_logs
-        for log in scope.log_records
-    ]
 
 
 def measure() -> list[Row]:
@@ -43,7 +32,7 @@ def measure() -> list[Row]:
 
     def peer() -> None:
         for payload in payloads:
-            _to_dicts(payload)
+            to_dicts(payload)
 
     floor = rate(peer, STEPS)
     name = "protobuf to dicts"

@@ -36,9 +36,9 @@ def records(steps: int = STEPS) -> list[dict[str, float]]:
     return found
 
 
-def requests(steps: list[dict[str, float]]) -> list[bytes]:
+def requests(steps: list[dict[str, float]], run: str = "bench") -> list[bytes]:
     """The records as OTLP export requests, a tenth of a second apart."""
-    return [_request(steps[start : start + _BATCH]) for start in range(0, len(steps), _BATCH)]
+    return [_request(steps[start : start + _BATCH], run) for start in range(0, len(steps), _BATCH)]
 
 
 def incoming(payloads: list[bytes]) -> list[Incoming]:
@@ -69,10 +69,10 @@ def rate(work: Callable[[], object], count: int, rounds: int = _ROUNDS) -> float
     return best
 
 
-def _request(some: list[dict[str, float]]) -> bytes:
+def _request(some: list[dict[str, float]], run: str) -> bytes:
     request = ExportLogsServiceRequest()
     group = request.resource_logs.add()
-    for name, text in (("train.run.id", "bench"), ("train.emitter.id", "e1")):
+    for name, text in (("train.run.id", run), ("train.emitter.id", f"e-{run}")):
         group.resource.attributes.append(KeyValue(key=name, value=AnyValue(string_value=text)))
     scope = group.scope_logs.add()
     for record in some:
