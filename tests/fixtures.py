@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import itertools
 import os
 import random
 import signal
@@ -36,11 +37,21 @@ _POLL_S = 0.02
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 16
 
 
+def _shuffled(numbers: Sequence[int]) -> Iterator[int]:
+    """Round and round; pytest seeds the other generator alike in every process."""
+    return itertools.cycle(random.SystemRandom().sample(numbers, len(numbers)))
+
+
+_ports = _shuffled(range(10_240 + _WORKER, 32_768, 16))
+
+
 def free_port() -> int:
-    """A TCP port that nothing listens on, of those that neither the kernel nor another worker hands out."""
-    numbers = random.SystemRandom()  # the other generator gives every test the same
+    """A TCP port that nothing listens on, of those that neither the kernel nor another worker hands out.
+
+    All of them are gone through before one comes again: who asked for one may not listen on it yet.
+    """
     while True:
-        port = numbers.randrange(10_240, 32_768, 16) + _WORKER
+        port = next(_ports)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser import chrome
-from tests.dashboards.rig import empty_history, history, viewer
+from tests.dashboards.rig import empty_history, full_history, history, viewer
 
-__all__ = ["browser", "empty_history", "history", "viewer"]
+__all__ = ["browser", "empty_history", "full_history", "history", "viewer"]
 
 
 @pytest.fixture(scope="session")

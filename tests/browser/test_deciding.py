@@ -100,10 +100,12 @@ def test_the_page_of_incidents(
         page.screenshot(path=path.with_name(f"decide-{scheme}.png"))
         page.get_by_role("button", name="Cancel").click()
         expect(card.locator(".said")).to_be_empty()
+        page.keyboard.press("g")
         page.keyboard.press("f")
         page.wait_for_url("**/#/d/trainwarden-fleet")
         expect(page.locator(".incident-page")).to_have_count(0)
         expect(page.locator("#tabs .badge")).to_have_text("2")
+        page.keyboard.press("g")
         page.keyboard.press("i")
         expect(page.locator(".card")).to_have_count(2)
 

@@ -1,5 +1,5 @@
 """The fixtures of the viewer's rig."""
 
-from tests.dashboards.rig import empty_history, history, viewer
+from tests.dashboards.rig import empty_history, full_history, history, viewer
 
-__all__ = ["empty_history", "history", "viewer"]
+__all__ = ["empty_history", "full_history", "history", "viewer"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from stream.history.migrate import migrate
+from tests.dashboards.full_story import tell_all
 from tests.dashboards.story import Story
 from tests.fixtures import Child, free_port, http_request
 
@@ -42,6 +44,15 @@ def history(clickhouse_url: str) -> str:
         Story(SILENT, name="long-silence", ended_ago_s=900, fault=False, steps=150, state="started"),
         Story(BROKEN, name="", ended_ago_s=3000, fault=False, steps=90, state="failed"),
     )
+
+
+@pytest.fixture(scope="session")
+def full_history(clickhouse_url: str) -> str:
+    """URL of a database of its own, in which every panel of every dashboard has something to show."""
+    story = Story(RUN, ended_ago_s=5, now=time.time())
+    url = new_history(clickhouse_url, story, Story(WARM_UP, name="warm-up", ended_ago_s=1200, fault=False))
+    tell_all(url, story)
+    return url
 
 
 def start_viewer(

@@ -109,10 +109,11 @@ class Story:
         return [
             self.step_row(position, name, value)
             for position in range(self.steps)
-            for name, value in self._scalars(position, noise).items()
+            for name, value in self.scalars(position, noise).items()
         ]
 
-    def _scalars(self, position: int, noise: random.Random) -> dict[str, float]:
+    def scalars(self, position: int, noise: random.Random) -> dict[str, float]:
+        """What a rank says of the step there."""
         step = self.step_at(position)
         loss = 2.05 + 2.8 * math.exp(-step / 25) + noise.gauss(0, 0.03)
         norm = 0.9 + 3 * math.exp(-step / 30) + abs(noise.gauss(0, 0.08))

@@ -98,6 +98,18 @@ def test_dependencies_can_be_waited_for(name: str) -> None:
             assert SERVICES[other]["restart"] == "no"
 
 
+@pytest.mark.parametrize("name", ["loop", "history", "viewer"])
+def test_probes_ask_the_pages_that_are_served(name: str) -> None:
+    """The health check asks /readyz at the port that the command opens; own metrics go to the Collector."""
+    service = SERVICES[name]
+    (url,) = re.findall(r"http://127.0.0.1:(\d+/\w+)'", service["healthcheck"]["test"][-1])
+    option = "--port" if name == "viewer" else "--health-port"
+    command = service["command"]
+    assert url == f"{command[command.index(option) + 1]}/readyz"
+    if name != "viewer":
+        assert service["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector:4318"
+
+
 def test_kafka_is_found_under_its_names() -> None:
     """Containers reach the internal listener, trainers on this machine the published one."""
     kafka = SERVICES["kafka"]["environment"]

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import emitter
+from emitter import _pulse
 from emitter.vocabulary import supervision
 from emitter.vocabulary.supervision import Pulse, decode_pulse
+from tests.fixtures import wait_for
 
 CHILD = """
 import os, sys, time, emitter
@@ -65,6 +67,29 @@ def test_the_last_word(tmp_path: Path, then: str, expected: dict[str, Any] | Non
 
     assert (ended is None) == (expected is None)
     assert ended is None or ended.items() >= (expected or {}).items()
+
+
+def test_a_phase_is_seen_when_it_begins_and_when_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only with the next second: who hangs right after a save hangs in training."""
+    monkeypatch.setenv(supervision.ENV_PULSE, str(tmp_path))
+    monkeypatch.setattr(_pulse, "EVERY_S", 3600.0)
+    file = tmp_path / "0.json"
+
+    def seen() -> str:
+        return decode_pulse(file.read_text()).phase if file.exists() else ""
+
+    emitter.init(run="t", run_id="t", rank=0, endpoint=f"file:{tmp_path / 'told'}", resources=False)
+    try:
+        wait_for(seen, 60, "the first pulse")
+        emitter.step(1, loss=1.0)
+        for _ in range(3):
+            with emitter.phase("checkpoint"):
+                wait_for(lambda: seen() == "checkpoint", 60, "the save")
+            wait_for(lambda: seen() == "train", 60, "training")
+    finally:
+        emitter.shutdown()
 
 
 def test_checkpoints_that_are_whole(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures import free_port
+
 POM = Path(__file__).with_name("pom.xml")
 _NAMESPACE = "{http://maven.apache.org/POM/4.0.0}"
 _QUIET = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
@@ -91,20 +93,39 @@ class ApacheKafka:
         heap = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC"]
         return [require("java"), *heap, _QUIET, "-cp", f"{jars()}/*", main, *arguments]
 
-    def format(self, *more: str) -> None:
+    def format(self, *more: str, cluster: str | None = None) -> None:
         """Write the cluster id into the empty data directory, as KRaft asks; ``more`` are arguments."""
-        cluster = str(uuid.uuid4())
+        cluster = cluster or str(uuid.uuid4())
         command = self._java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties))
         subprocess.run([*command, *more], check=True, timeout=120, stdout=subprocess.DEVNULL)
 
-    def start(self, timeout_s: float = 90.0) -> None:
-        """Start the broker and wait until it answers a metadata request."""
+    def launch(self) -> None:
+        """Start the broker; does not wait for it."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._java("kafka.Kafka", str(self._properties)), stdout=log, stderr=subprocess.STDOUT
             )
+
+    def kill(self) -> None:
+        """kill -9, and wait until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(20)
+
+    def answers(self) -> bool:
+        """Whether it answers a metadata request within a few seconds."""
+        return asyncio.run(_answers(self.bootstrap))
+
+    def start(self, timeout_s: float = 90.0) -> None:
+        """Start the broker and wait until it answers a metadata request."""
+        self.launch()
+        self.wait(timeout_s)
+
+    def wait(self, timeout_s: float = 90.0) -> None:
+        """Wait until it answers."""
+        assert self._process is not None
         deadline = time.monotonic() + timeout_s
-        while not asyncio.run(_answers(self.bootstrap)):
+        while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"Apache Kafka did not come up:\n{self._log.read_text()[-4000:]}")
 
@@ -131,6 +152,38 @@ def running(directory: Path, port: int, controller_port: int) -> Iterator[str]:
         yield broker.bootstrap
     finally:
         broker.stop()
+
+
+_MEMBER = """\
+node.id={number}
+controller.quorum.voters={voters}
+offsets.topic.replication.factor=3
+default.replication.factor=3
+min.insync.replicas=2
+"""
+
+
+@contextlib.contextmanager
+def cluster(directory: Path) -> Iterator[list[ApacheKafka]]:
+    """Three brokers, each also a controller; topics are to have three replicas, two of them in sync."""
+    ports = [(free_port(), free_port()) for _ in range(3)]
+    voters = ",".join(f"{number}@127.0.0.1:{port}" for number, (_, port) in enumerate(ports, 1))
+    brokers, name = [], str(uuid.uuid4())
+    for number, (port, controller) in enumerate(ports, 1):
+        folder = directory / f"kafka-{number}"
+        folder.mkdir()
+        more = _MEMBER.format(number=number, voters=voters)
+        brokers.append(ApacheKafka(folder, port, controller, more))
+        brokers[-1].format(cluster=name)
+    try:
+        for broker in brokers:
+            broker.launch()
+        for broker in brokers:
+            broker.wait()
+        yield brokers
+    finally:
+        for broker in brokers:
+            broker.stop()
 
 
 async def _answers(bootstrap: str) -> bool:

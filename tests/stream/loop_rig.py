@@ -173,8 +173,8 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, timeout: flo
 class Rank:
     """Makes the OTLP of one rank; ``seq`` counts its log records as an emitter does."""
 
-    def __init__(self, run: str, rank: int = 0) -> None:
-        self.run, self.rank, self.seq = run, rank, 0
+    def __init__(self, run: str, rank: int = 0, clock: Callable[[], int] = time.time_ns) -> None:
+        self.run, self.rank, self.seq, self.clock = run, rank, 0, clock
         self.emitter = f"{run}/{rank}"
 
     def logs(self, *records: tuple[str, int | None, Mapping[str, Any]]) -> bytes:
@@ -184,7 +184,7 @@ class Rank:
         self._resource(group.resource)
         scope = group.scope_logs.add()
         for name, step, values in records:
-            record = scope.log_records.add(time_unix_nano=time.time_ns(), event_name=name)
+            record = scope.log_records.add(time_unix_nano=self.clock(), event_name=name)
             everything = {attributes.SEQ: self.seq, **values}
             self.seq += 1
             if step is not None:

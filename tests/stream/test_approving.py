@@ -19,7 +19,7 @@ from emitter.vocabulary import topics
 from stream.keys import OPERATOR, KeyStore
 from stream.records import Outgoing
 from stream.topics import apply
-from tests.dashboards.rig import new_history, start_viewer
+from tests.dashboards.rig import ending, new_history, start_viewer
 from tests.fixtures import Child, http_request, own_broker, read_topic, start_gateway, wait_for
 from tests.stream.ledger.keeping import keep
 from tests.stream.loop_rig import Worker
@@ -127,21 +127,41 @@ def _approve_by_command(site: Site, command: str) -> None:
     assert child.log().startswith(f"approved: rollback {command} goes out to ")
 
 
-def _approve_in_the_viewer(site: Site, command: str, run: str, clickhouse: str) -> None:
+def _decide_in_the_viewer(site: Site, held: dict[str, Any], verdict: str, clickhouse: str) -> str:
+    """Says it on the page of the viewer's history; what the arbiter made of it."""
+    run, command = held["run"], held["command"]["id"]
     intents = _records(site, topics.REMEDIATION_INTENTS, run, lambda d: d.get("decision") == "held")
     history = new_history(clickhouse)
     keep(history, [Outgoing(topics.REMEDIATION_INTENTS, record.value) for record in intents])
     key = str(site.store.newest(OPERATOR).path)
-    child, url = start_viewer(site.folder / "viewer.log", history, kafka=site.kafka, operator_key=key)
-    try:
-        body = json.dumps({"command": command, "verdict": "approve", "reason": "fine"}).encode()
+    child, url = start_viewer(site.folder / f"{run}-viewer.log", history, kafka=site.kafka, operator_key=key)
+    with ending(child):
+        body = json.dumps({"command": command, "verdict": verdict, "reason": "fine"}).encode()
         headers = {"Content-Type": "application/json", "X-Trainwarden": "decide", "Origin": url}
         answer = http_request("POST", f"{url}/api/decide", body, headers)
-        assert (answer.status, json.loads(answer.body)["answer"]["decision"]) == (200, "approved"), (
-            answer.body
-        )
-    finally:
-        child.stop()
+        assert answer.status == 200, answer.body
+        return str(json.loads(answer.body)["answer"]["decision"])
+
+
+def _held(site: Site, run: str) -> dict[str, Any]:
+    (record,) = _records(site, topics.REMEDIATION_INTENTS, run, lambda d: d.get("decision") == "held")
+    found: dict[str, Any] = json.loads(record.value)["data"]
+    assert (found["action"], found["rule"]) == ("rollback", "gradient-explosion")
+    return found
+
+
+def _check_ledger(site: Site, command: str, verdict: str, decision: str) -> None:
+    """`trainwarden commands why` tells who decided in the viewer, why, and with which key."""
+    argv = [sys.executable, "-m", "stream.cli", "commands", "why", command, "--kafka", site.kafka, "--json"]
+    child = Child(argv, site.folder / f"{command}-{verdict}.json")
+    assert child.process.wait(120) == 0, child.log()
+    told = json.loads(child.log())
+    (word,) = [one for one in told["words"] if one["kind"] == verdict]
+    (made,) = [one for one in told["decisions"] if one["decision"] == decision]
+    for one in (word, made):
+        assert one["author"].endswith("(viewer)")
+        assert one["reason"] == "fine"
+    assert made["key"] == site.store.newest(OPERATOR).public.id
 
 
 @pytest.mark.parametrize("way", ["command", "viewer"])
@@ -150,16 +170,15 @@ def test_what_a_person_approves_is_done(site: Site, clickhouse_url: str, way: st
     run = f"run-{uuid.uuid4().hex[:8]}"
     trainer = _trainer(site, run)
     try:
-        (record,) = _records(site, topics.REMEDIATION_INTENTS, run, lambda d: d.get("decision") == "held")
-        held = json.loads(record.value)["data"]
+        held = _held(site, run)
         command = held["command"]["id"]
-        assert (held["action"], held["rule"]) == ("rollback", "gradient-explosion")
         assert "rolled back" not in trainer.log()
         wait_for(lambda: _told(site, run) >= {"opened", "held"}, 60, "the web hook")
         if way == "command":
             _approve_by_command(site, command)
         else:
-            _approve_in_the_viewer(site, command, run, clickhouse_url)
+            assert _decide_in_the_viewer(site, held, "approve", clickhouse_url) == "approved"
+            _check_ledger(site, command, "approve", "approved")
         trainer.wait_until(lambda: "rolled back by 0.5" in trainer.log(), "the rollback")
         (sent,) = _records(site, topics.REMEDIATION_COMMANDS, run, lambda d: d["id"] == command)
         verify(sent.value, dict(sent.headers), TrustedKeys(site.store.files["worker"]))
@@ -174,6 +193,19 @@ def test_what_a_person_approves_is_done(site: Site, clickhouse_url: str, way: st
         wait_for(lambda: _told(site, run) >= {"opened", "held", "closed"}, 60, "the web hook")
         keys = [request.headers["Idempotency-Key"] for request in site.people.requests]
         assert len(keys) == len(set(keys))
+    finally:
+        trainer.kill()
+
+
+def test_what_a_person_rejects_in_the_viewer_is_not_done(site: Site, clickhouse_url: str) -> None:
+    """The ledger has who said it and why; nothing is sent, and the trainer does nothing."""
+    run = f"run-{uuid.uuid4().hex[:8]}"
+    trainer = _trainer(site, run)
+    try:
+        held = _held(site, run)
+        assert _decide_in_the_viewer(site, held, "reject", clickhouse_url) == "rejected"
+        _check_ledger(site, held["command"]["id"], "reject", "rejected")
+        assert "rolled back" not in trainer.log()
     finally:
         trainer.kill()
 

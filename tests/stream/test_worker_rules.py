@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from emitter.vocabulary import topics
 from stream import events
 from stream.faustkit.consume import Host
 from stream.faustkit.outlet import Outlet
+from stream.records import Outgoing
 from stream.rulebook import agent as rulebook
 from stream.rulebook import bundle, inforce
 from stream.rulebook.bundle import Bundle
@@ -145,6 +147,47 @@ def test_only_what_is_not_in_force_is_published(broker: str) -> None:
     asyncio.run(scenario())
 
 
+def test_who_dies_in_the_middle_publishes_again(broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the switches and the packs: the next worker finds its rules not yet in force."""
+    ours = Bundle({"rig.yaml": RULES.replace("grad_norm > 20", "grad_norm > 41")})
+
+    async def scenario() -> None:
+        outlet = Outlet(broker, 2)
+        await outlet.start()
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(Outlet, "send", _once(Outlet.send))
+                with pytest.raises(_KilledError):
+                    await rulebook.publish(Host(outlet), ours, None)
+            before = await inforce.read(broker)
+            assert before is None or before.digest != ours.digest
+            await rulebook.publish(Host(outlet), ours, before)
+            after = await inforce.read(broker)
+            assert after is not None
+            assert after.digest == ours.digest
+        finally:
+            await outlet.stop()
+
+    asyncio.run(scenario())
+
+
+class _KilledError(Exception):
+    """Stands for the kill."""
+
+
+def _once(send: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """The first call goes through, the next one never happens."""
+    sent: list[object] = []
+
+    async def instead(outlet: Outlet, records: Sequence[Outgoing]) -> None:
+        if sent:
+            raise _KilledError
+        sent.append(records)
+        await send(outlet, records)
+
+    return instead
+
+
 def test_a_topic_that_cannot_be_read_in_time_holds_nobody_up(
     broker: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -166,10 +209,10 @@ async def _length(broker: str) -> int:
 
 
 async def _publish(broker: str, bundle: Bundle) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=broker, enable_idempotence=False)
-    await producer.start()
+    """Whole: the next worker on this broker takes what it reads in train.rules for in force."""
+    outlet = Outlet(broker, 2)
+    await outlet.start()
     try:
-        for record in inforce.records(bundle, None, partitions=0):
-            await producer.send_and_wait(record.topic, record.value, key=record.key, partition=0)
+        await rulebook.publish(Host(outlet), bundle, None)
     finally:
-        await producer.stop()
+        await outlet.stop()

@@ -68,9 +68,10 @@ def test_what_a_session_leaves_the_next_one_delivers(
         assert all(record.time_unix_nano < before for record in receiver.records("train.step"))
         sequences: dict[str, list[int]] = {}
         for request in receiver._logs:
-            sender = attributes(request.resource_logs[0].resource)["train.emitter.id"]
-            for record in request.resource_logs[0].scope_logs[0].log_records:
-                sequences.setdefault(sender, []).append(attributes(record)["train.seq"])
+            for group in request.resource_logs:
+                sender = attributes(group.resource)["train.emitter.id"]
+                found = (attributes(record)["train.seq"] for record in group.scope_logs[0].log_records)
+                sequences.setdefault(sender, []).extend(found)
     assert len(sequences) == 2
     assert all(sorted(found) == list(range(len(found))) for found in sequences.values())
     assert not _files(tmp_path)
@@ -137,12 +138,13 @@ def test_four_ranks_live_through_an_outage(steps: int, tmp_path: Path) -> None:
         outputs = [child.communicate(timeout=60 + steps / 40) for child in ranks]
         times, numbers = defaultdict[tuple[int, int], list[int]](list), defaultdict[int, list[int]](list)
         for request in receiver._logs:
-            rank = attributes(request.resource_logs[0].resource)["train.rank"]
-            for record in request.resource_logs[0].scope_logs[0].log_records:
-                about = attributes(record)
-                numbers[rank].append(about["train.seq"])
-                if record.event_name == "train.step":
-                    times[rank, about["train.step"]].append(record.time_unix_nano)
+            for group in request.resource_logs:
+                rank = attributes(group.resource)["train.rank"]
+                for record in group.scope_logs[0].log_records:
+                    about = attributes(record)
+                    numbers[rank].append(about["train.seq"])
+                    if record.event_name == "train.step":
+                        times[rank, about["train.step"]].append(record.time_unix_nano)
     found = Counter({key: len(moments) for key, moments in times.items()})
     assert found == Counter({(rank, step): 1 for rank in range(4) for step in range(steps)})
     assert all(sorted(one) == list(range(len(one))) for one in numbers.values())

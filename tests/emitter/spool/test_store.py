@@ -40,8 +40,14 @@ class Disk:
         return os.pwrite(file, data[:size], offset)
 
 
+def together(payloads: list[Payload]) -> Payload:
+    """As one request."""
+    bodies, records = [one.body for one in payloads], [one.records for one in payloads]
+    return Payload(payloads[0].signal, b"".join(bodies), sum(records))
+
+
 class Model(RuleBasedStateMachine):
-    """``waiting`` is what the spool must hold, in order; ``head`` is being sent."""
+    """``waiting`` is what the spool must hold, in order; the first ``sending`` of them are on their way."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +55,7 @@ class Model(RuleBasedStateMachine):
         self.disk = Disk()
         self.spool = self._open()
         self.waiting: list[Payload] = []
-        self.sending = False
+        self.sending = 0
 
     def _open(self) -> Spool:
         return Spool(self.folder, CAP, segment_bytes=PIECE, write=self.disk)
@@ -75,27 +81,37 @@ class Model(RuleBasedStateMachine):
         self.disk.left = None
         self._drop(dropped)
 
-    @rule()
-    def take(self) -> None:
-        """The oldest comes first, byte for byte."""
-        found = self.spool.head()
-        assert found == (self.waiting[0] if self.waiting else None)
-        self.sending = found is not None
+    @rule(most=st.integers(1, 5), records=st.integers(0, 300))
+    def take(self, most: int, records: int) -> None:
+        """The oldest comes first, byte for byte, and others behind it with it."""
+        found = self.spool.head(most, records)
+        self.sending = 0
+        if found is None:
+            assert not self.waiting
+            return
+        first, *others = self.waiting
+        fitting = [
+            n for n in range(1, min(most, len(self.waiting)) + 1) if found == together(self.waiting[:n])
+        ]
+        assert fitting
+        self.sending = max(fitting)
+        assert self.sending == 1 or found.records <= records
+        assert {first.signal} >= {one.signal for one in others[: self.sending - 1]}
 
     @precondition(lambda self: self.sending)
     @rule()
     def delivered(self) -> None:
         """What arrived waits no more."""
         self.spool.done()
-        self.sending = False
-        self.waiting.pop(0)
+        del self.waiting[: self.sending]
+        self.sending = 0
 
     @precondition(lambda self: self.sending)
     @rule()
     def not_delivered(self) -> None:
         """What did not arrive waits on."""
         assert self.spool.back() == 0
-        self.sending = False
+        self.sending = 0
 
     @rule(junk=st.binary(max_size=40))
     def crash(self, junk: bytes) -> None:
@@ -106,7 +122,7 @@ class Model(RuleBasedStateMachine):
             with files[-1].open("ab") as file:
                 file.write(junk)
         self.spool = self._open()
-        self.sending = False
+        self.sending = 0
 
     @invariant()
     def counted(self) -> None:
@@ -117,7 +133,7 @@ class Model(RuleBasedStateMachine):
     def _drop(self, records: int) -> None:
         """So many records of the oldest had to go; one that is being sent is not counted yet."""
         while records > 0:
-            records -= self.waiting.pop(1 if self.sending else 0).records
+            records -= self.waiting.pop(self.sending).records
         assert records == 0
 
     def teardown(self) -> None:

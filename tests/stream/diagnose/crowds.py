@@ -79,13 +79,17 @@ DELAYS = st.lists(st.integers(0, LATENESS - 1), min_size=1, max_size=60)
 """How much later than its own time each record arrives, in ns: never as much as the lateness."""
 
 Record = tuple[int, Event]
+GRACE = 15.0
+"""Seconds after which a gateway that is back sends its next beacon."""
+BEACONS = 5
 
 
-def who(rank: int) -> Resource:
+def who(rank: int, gateway: str | None = None) -> Resource:
     """Three ranks, the last on a node of its own."""
     return Resource(
-        run="run", rank=rank, world_size=RANKS, node=f"node{rank // 2}", role="trainer", emitter=f"e{rank}"
-    )
+        run="run", rank=rank, world_size=RANKS, node=f"node{rank // 2}", role="trainer", emitter=f"e{rank}",
+        gateway=gateway,
+    )  # fmt: skip
 
 
 def records(actions: Sequence[Action]) -> list[Record]:
@@ -129,12 +133,11 @@ def _event(kind: str, at: int, number: int, one: float, other: float) -> Event:
     )
 
 
-def batch(part: Sequence[Record], offset: int) -> Batch:
-    """These events as one batch."""
+def batch(part: Sequence[Record], offset: int, partition: int = 0, gateway: str | None = None) -> Batch:
+    """These events as one batch, of a record of this partition that came through this gateway."""
     moved = [msgspec.structs.replace(event, resource=rank) for rank, event in part]
-    return Batch(
-        VERSION, "run", Source("otlp_logs", 0, offset, offset), [who(rank) for rank in range(RANKS)], moved
-    )
+    source = Source("otlp_logs", partition, offset, offset)
+    return Batch(VERSION, "run", source, [who(rank, gateway) for rank in range(RANKS)], moved)
 
 
 def arrivals(found: Sequence[Record], delays: Sequence[int], ticks: Sequence[float]) -> list[Batch | Tick]:
@@ -155,3 +158,57 @@ def arrivals(found: Sequence[Record], delays: Sequence[int], ticks: Sequence[flo
         tick(item) if isinstance(item, float) else batch([item], offset)
         for offset, (_, _, item) in enumerate(order)
     ]
+
+
+def outage(
+    found: Sequence[Record], delays: Sequence[int], begin: float, lasts: float, ranks: Sequence[int],
+    apart: float,
+) -> list[Batch | Tick]:  # fmt: skip
+    """The same through a gateway that is away for a while; then the ranks send what they kept, one by one.
+
+    Each begins ``apart`` seconds after the one before, and sends all at once. Ticks come every second.
+    """
+    back = begin + lasts
+    resumes = {rank: (back + place * apart) * SECOND for place, rank in enumerate(ranks)}
+    order: list[tuple[float, int, Record | Tick]] = []
+    behind = [0.0] * RANKS
+    for index, (rank, event) in enumerate(found):
+        arrives = float((event.end or event.time) + delays[index % len(delays)])
+        if begin * SECOND <= arrives < resumes[rank]:
+            arrives = resumes[rank]
+        behind[rank] = max(arrives, behind[rank])
+        order.append((behind[rank], index, (rank, event)))
+    for second in range(int(max(back + GRACE, *(at / SECOND for at in behind)) + BEACONS)):
+        alive = second < begin or second >= back + GRACE
+        beacon = {"g": float(second)} if alive and second % BEACONS == 0 else {}
+        order.append((second * SECOND, -1, tick(float(second), gateways=beacon)))
+    order.append((LAST_TICK * SECOND, -1, tick(LAST_TICK, gateways={"g": LAST_TICK})))
+    order.sort(key=lambda one: one[:2])
+    return [
+        item if isinstance(item, Tick) else batch([item], offset, gateway="g")
+        for offset, (_, _, item) in enumerate(order)
+    ]
+
+
+def partitions(found: Sequence[Record], delays: Sequence[int], turns: Sequence[int]) -> list[Batch | Tick]:
+    """Every rank by a partition of its own, which are read in turns of so many messages each."""
+    queues: list[list[tuple[float, int, Batch | Tick]]] = [[] for _ in range(RANKS)]
+    behind = [0] * RANKS
+    for index, (rank, event) in enumerate(found):
+        behind[rank] = max((event.end or event.time) + delays[index % len(delays)], behind[rank])
+        queues[rank].append((behind[rank], index, batch([(rank, event)], index, rank)))
+    for rank, queue in enumerate(queues):
+        ticks = [*range(0, 140, 2), int(LAST_TICK)]
+        queue += [(at * SECOND, -1, tick(float(at), partition=rank, sources=RANKS)) for at in ticks]
+        queue.sort(key=lambda one: one[:2])
+    order, turn = [queues[0].pop(0)], 0
+    while any(queues):
+        queue = queues[turn % RANKS]
+        size = turns[turn % len(turns)]
+        order += queue[:size]
+        del queue[:size]
+        turn += 1
+    last = [
+        tick(LAST_TICK + more, partition=rank, sources=RANKS) for more in (30, 60) for rank in range(RANKS)
+    ]
+    return [*(message for *_, message in order), *last]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stream.diagnose.alignment import Alignment
+from stream.diagnose.clock import NOWHERE
 from stream.diagnose.engine import Engine
 from stream.diagnose.watermark import ENDLESS, NEVER, Watermark
 from stream.events import VERSION, Batch, Event, Resource, Source
@@ -23,7 +24,7 @@ def _rank(rank: int, world: int | None = 2, attempt: int = 0) -> Resource:
 def _heard(*times: tuple[int, float], world: int | None = 2) -> Watermark:
     mark = Watermark(LATENESS)
     for rank, at in times:
-        mark.hear(f"e{rank}", _rank(rank, world), int(at * SECOND), True, None)
+        mark.hear(f"e{rank}", _rank(rank, world), int(at * SECOND), True, NOWHERE)
     return mark
 
 
@@ -40,7 +41,7 @@ def test_ranks_that_were_never_heard_are_waited_for_by_the_lateness() -> None:
 
 
 def test_nobody_waits_for_an_idle_rank_longer_than_the_lateness() -> None:
-    """Time has passed when the newest event is that much newer."""
+    """Without a clock time has passed when the newest event is that much newer."""
     assert _heard((0, 1.0), (1, 20.0)).levels() == (15 * SECOND, 15 * SECOND)
 
 
@@ -51,18 +52,6 @@ def test_nobody_waits_for_a_rank_that_ended() -> None:
     assert mark.levels()[0] == 3 * SECOND - 1
     mark.end("e1")
     assert mark.levels() == (ENDLESS, ENDLESS)
-
-
-def test_the_clock_passes_time_where_ranks_stop() -> None:
-    """A tick beyond the lateness does; a trainer whose clock is behind counts from when it was read."""
-    mark = _heard((0, 100.0), (1, 90.0))
-    mark.tick(104 * SECOND)
-    assert mark.levels()[0] == 99 * SECOND
-    behind = Watermark(LATENESS)
-    for rank in range(2):
-        behind.hear(f"e{rank}", _rank(rank), 100 * SECOND, True, 700 * SECOND)
-    behind.tick(706 * SECOND)
-    assert behind.levels()[1] == 101 * SECOND
 
 
 def test_alone_is_who_expects_nobody() -> None:

@@ -64,7 +64,7 @@ def test_what_is_no_snapshot_is_refused() -> None:
     cases = [
         (b"PK\x03\x04 something", "expected a snapshot of Engine.snapshot(), got 14 bytes of something else"),
         (b"", "got 0 bytes of something else"),
-        (newer, "expected a snapshot of version 1, got version 99: replay train.events instead"),
+        (newer, "expected a snapshot of version 2, got version 99: replay train.events instead"),
         (damaged, "is cut off or damaged: its checksum does not fit; take an older one"),
         *((whole[:size], "is cut off or damaged") for size in (5, 19, 20, 30, len(whole) - 1)),
     ]

@@ -63,3 +63,20 @@ def test_others(other: str) -> None:
     late = gateway.look(other)
     assert late.verdict is Verdict.error
     assert late.said.endswith("s behind")
+
+
+def test_grpc(broker: str, tmp_path: Path) -> None:
+    """A gateway that takes it, one that asks for a token, nobody, and something that is not gRPC."""
+    port, guarded = free_port(), free_port()
+    child, url = start_gateway(tmp_path / "log", broker, grpc_port=port)
+    other, _ = start_gateway(tmp_path / "other.log", broker, grpc_port=guarded, otlp_token="secret")
+    try:
+        found = gateway.look(f"grpc://127.0.0.1:{port}")
+        assert (found.verdict, found.said) == (Verdict.ok, f"grpc://127.0.0.1:{port} takes gRPC")
+        assert gateway.look(f"grpc://127.0.0.1:{guarded}").verdict is Verdict.ok
+        wrong = gateway.look(url.replace("http", "grpc"))
+        assert (wrong.verdict, "takes no gRPC: UNAVAILABLE" in wrong.said) == (Verdict.error, True)
+    finally:
+        child.kill()
+        other.kill()
+    assert gateway.look(f"grpc://127.0.0.1:{free_port()}").verdict is Verdict.error

@@ -69,6 +69,36 @@ def test_a_skipped_record_is_not_acknowledged(tmp_path: Path) -> None:
     assert python(code, tmp_path) == "False False True True"
 
 
+def test_a_record_is_handed_over_in_order_whether_anybody_waits_or_not(tmp_path: Path) -> None:
+    """At once where nobody has to wait; a wait goes on where it was, or ends when the worker stops."""
+    code = CREATE + (
+        "import asyncio\n"
+        "async def main():\n"
+        "    consumer, seen, gate = app.consumer, [], asyncio.Event()\n"
+        "    async def give(message):\n"
+        "        try:\n"
+        "            if message == 'waits':\n"
+        "                await asyncio.sleep(0); await gate.wait(); await asyncio.sleep(0)\n"
+        "            seen.append(message)\n"
+        "        except asyncio.CancelledError:\n"
+        "            seen.append('ended'); raise\n"
+        "    consumer._give = give\n"
+        "    async def hand(message): await consumer.wait_first(consumer.callback(message), stop.wait())\n"
+        "    stop = asyncio.Event()\n"
+        "    await hand('at once')\n"
+        "    waiting = asyncio.ensure_future(hand('waits'))\n"
+        "    for _ in range(9): await asyncio.sleep(0)\n"
+        "    before = list(seen)\n"
+        "    gate.set(); await waiting\n"
+        "    gate.clear(); waiting = asyncio.ensure_future(hand('waits'))\n"
+        "    await asyncio.sleep(0); stop.set(); await waiting\n"
+        "    for _ in range(9): await asyncio.sleep(0)\n"
+        "    print(before, seen)\n"
+        "asyncio.run(main())"
+    )
+    assert python(code, tmp_path) == "['at once'] ['at once', 'waits', 'ended']"
+
+
 def test_a_library_that_moved_the_setting_is_found_at_start(tmp_path: Path) -> None:
     """Instead of every hop taking 1.5 s."""
     code = CREATE + (

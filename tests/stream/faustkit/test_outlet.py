@@ -161,10 +161,10 @@ def test_an_outbox_holds_no_more_than_it_may() -> None:
     async def scenario() -> None:
         slow = Slow()
         outbox = Outbox(slow, pytest.fail, capacity=2)  # type: ignore[arg-type]
-        events = [Event(), Event(), Event()]
+        events, result = [Event(), Event(), Event()], [Outgoing(vocabulary.TRAIN_DIAGNOSES, b"v")]
         for event in events[:2]:
             await outbox.room()
-            outbox.put(event, [])
+            outbox.put(event, result)
         third = asyncio.ensure_future(outbox.room())
         await asyncio.sleep(0)
         assert not third.done()

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from stream.faustkit.pace import SHORTEST_MS, Pace
+from stream.faustkit.pace import IN_VAIN, PATIENCE_MS, SHORTEST_MS, Pace
 from stream.faustkit.preflight import TANSU, BrokerTraits
 from stream.faustkit.runner import Job
 
@@ -38,6 +38,21 @@ def test_waits_are_short_after_records_and_grow() -> None:
     assert waits[-1] == 20
 
 
+def test_a_place_that_is_left_out_again_and_again_makes_waits_longer() -> None:
+    """Not once or twice, nor at another position each time; and no longer than patience reaches."""
+    pace = Pace(20, _Clock())
+    for position in range(IN_VAIN):
+        pace.left_out([("partition", position)])
+    assert pace.wait_ms == 20
+    for _ in range(100):
+        pace.left_out([("partition", 7)])
+    assert pace.wait_ms == PATIENCE_MS
+    for _ in range(100):
+        pace.left_out([])
+        pace.came()
+    assert pace.wait_ms == SHORTEST_MS
+
+
 def test_the_fetcher_follows_the_pace() -> None:
     """A fetch that brought records makes the next one short; another version of aiokafka is refused."""
     # Faust reads sys.argv when it is imported, so this runs in a process of its own.
@@ -46,16 +61,22 @@ def test_the_fetcher_follows_the_pace() -> None:
         "from types import SimpleNamespace as S\n"
         "from stream.faustkit.pace import Pace\n"
         "from stream.faustkit.transport import TransportError, hurry\n"
-        "found = [True, False]\n"
+        "found = [True] + 9 * [False]\n"
         "async def fetch(*request): return found.pop(0)\n"
         "now = [0.0]\n"
-        "fetcher = S(_proc_fetch_request=fetch, _fetch_max_wait_ms=20)\n"
+        "fetcher = S(_proc_fetch_request=fetch, _fetch_max_wait_ms=20, _records={})\n"
+        "held = S(state_value=lambda place: S(highwater=9))\n"
+        "def ask(position):\n"
+        "    request = S(topics=[('t', [(0, position, 1)])])\n"
+        "    return asyncio.run(fetcher._proc_fetch_request(held, 0, request))\n"
         "hurry(S(_fetcher=fetcher), Pace(20, lambda: now[0]))\n"
-        "assert asyncio.run(fetcher._proc_fetch_request(1, 2, 3)) is True\n"
+        "assert ask(9) is True\n"
         "assert fetcher._fetch_max_wait_ms == 2\n"
         "now[0] = 60.0\n"
-        "assert asyncio.run(fetcher._proc_fetch_request(1, 2, 3)) is False\n"
+        "assert ask(9) is False\n"
         "assert fetcher._fetch_max_wait_ms == 20\n"
+        "assert [ask(8) for _ in range(3)] == [False] * 3\n"
+        "assert fetcher._fetch_max_wait_ms == 40\n"
         "try: hurry(S(_fetcher=S()), Pace(20, lambda: 0.0))\n"
         "except TransportError as error: assert 'expected _proc_fetch_request' in str(error)\n"
         "else: raise AssertionError('expected a TransportError')\n"

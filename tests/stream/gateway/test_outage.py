@@ -19,7 +19,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from emitter.vocabulary import topics as vocabulary
 from stream import gateway, topics
-from stream.gateway.server import Gateway, Settings
+from stream.gateway.server import Gateway
+from stream.gateway.settings import Settings
 from tests.fixtures import (
     Answer,
     Child,

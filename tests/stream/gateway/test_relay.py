@@ -134,17 +134,19 @@ def test_without_kafka_it_says_so(tmp_path: Path) -> None:
         child.kill()
 
 
-def entry(offset: int, value: bytes = b"{}", key: bytes | None = b"r", age_s: float = 0) -> Entry:
+def entry(offset: int, value: bytes = b"{}", key: bytes | None = b"r") -> Entry:
     """A record of partition 0."""
-    return Entry(0, offset, int((time.time() - age_s) * 1000), key, value)
+    return Entry(0, offset, int(time.time() * 1000), key, value)
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest records go by age and by size; runs without records are forgotten."""
     from stream.gateway import tape
 
-    reel = Reel()
-    reel.add(entry(0, age_s=4000, key=b"old"))
+    clock = [100.0]
+    reel = Reel(now=lambda: clock[0])
+    reel.add(entry(0, key=b"old"))
+    clock[0] += 4000.0
     reel.add(entry(1))
     assert (reel.after("old", {}), len(reel.after("r", {})), set(reel.by_run)) == ([], 1, {"r"})
     monkeypatch.setattr(tape, "MOST_BYTES", 100)

@@ -6,12 +6,14 @@ import gzip
 import json
 import socket
 import uuid
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
+import zstandard
 from aiokafka import ConsumerRecord
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -20,14 +22,20 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from emitter.vocabulary import topics
+from stream.gateway.signals import SIGNALS, Signal
 from stream.otlp import beacon, events, parse
 from tests.fixtures import Answer, http_request, read_topic, start_gateway
+from tests.fuzz.samples import SEEDS, as_json
 
 pytestmark = pytest.mark.slow
 
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 MAX_BODY = 3_000_000
+COMPRESS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress, "zlib": zlib.compress,
+    "zstd": zstandard.compress,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +122,36 @@ def test_json_becomes_protobuf(broker: str, gateway: str, run: str) -> None:
     (record,) = _arrived(broker, run, 1)
     request = parse.parse_logs(record.value)
     assert request.resource_logs[0].scope_logs[0].log_records[0].trace_id == b"\xab" * 16
+
+
+@pytest.mark.parametrize("signal", SIGNALS, ids=["logs", "traces", "metrics"])
+@pytest.mark.parametrize("encoding", COMPRESS)
+def test_every_signal_comes_in_both_forms_and_every_encoding(
+    broker: str, gateway: str, run: str, signal: Signal, encoding: str
+) -> None:
+    """Protobuf and JSON of the same request, compressed or not, become the same message."""
+    request = signal.request.FromString(SEEDS[signal.topic][0])
+    pair = getattr(request, signal.groups)[0].resource.attributes.add(key="mark")
+    pair.value.string_value = run
+    for body, kind in ((request.SerializeToString(), PROTOBUF), (as_json(request), JSON)):
+        headers = {**kind, "Content-Encoding": encoding}
+        answer = http_request("POST", gateway + signal.path, COMPRESS[encoding](body), headers)
+        assert (answer.status, answer.body) == (200, b"" if kind is PROTOBUF else b"{}")
+    found = read_topic(
+        broker, signal.topic, enough=lambda found: len(found) >= 2,
+        wanted=lambda record: run.encode() in record.value,
+    )  # fmt: skip
+    first, second = (signal.request.FromString(record.value).SerializeToString() for record in found)
+    assert first == second == request.SerializeToString()
+
+
+def test_bombs_cost_no_memory(small: str) -> None:
+    """Bodies that grow a thousandfold are given up at the limit, in whatever way they are compressed."""
+    for encoding in ("gzip", "zlib", "zstd"):
+        headers = {**PROTOBUF, "Content-Encoding": encoding}
+        answer = http_request("POST", f"{small}/v1/logs", COMPRESS[encoding](bytes(50_000_000)), headers)
+        assert answer.status == 413, encoding
+        assert "once decompressed" in _status(answer)[1]
 
 
 def test_large_requests_are_split(broker: str, gateway: str, run: str) -> None:
@@ -226,6 +264,24 @@ def _chunked(url: str, body: bytes) -> Answer:
     fields, _, content = rest.partition(b"\r\n\r\n")
     headers = dict(line.lower().split(": ", 1) for line in fields.decode().split("\r\n"))
     return Answer(int(status_line.split()[1]), headers, content)
+
+
+def test_what_is_no_http_is_answered_and_leaves_no_trace(broker: str, tmp_path: Path) -> None:
+    """A line that is none, a header too long: 400, no traceback in the log, and the next one is served."""
+    child, url = start_gateway(tmp_path / "log", broker)
+    try:
+        parts = urlsplit(url)
+        for said in (
+            b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: " + b"x" * 70_000 + b"\r\n\r\n",
+        ):
+            with socket.create_connection((str(parts.hostname), parts.port or 0), 60) as connection:
+                connection.sendall(said)
+                assert connection.recv(65536).split()[1] == b"400"
+        assert http_request("GET", f"{url}/readyz").status == 200
+        assert "Traceback" not in child.log()
+    finally:
+        assert child.stop() == 0
 
 
 def test_a_client_that_goes_away_costs_nothing(gateway: str, run: str, broker: str) -> None:

@@ -46,7 +46,7 @@ def test_telemetry_and_commands_go_over_tls(broker: str, tmp_path: Path) -> None
     key, certificate = certificates.write(tmp_path)
     port, run = free_port(), uuid.uuid4().hex
     argv = [sys.executable, "-m", "stream.cli", "gateway", "--kafka", broker, "--host", "0.0.0.0"]
-    argv += ["--port", str(port), "--tls-cert", str(certificate), "--tls-key", str(key)]
+    argv += ["--port", str(port), "--grpc-port", "0", "--tls-cert", str(certificate), "--tls-key", str(key)]
     gateway = Child(argv, tmp_path / "gateway.log", {**os.environ, "TRAINWARDEN_GATEWAY_TOKEN": "secret"})
     try:
         gateway.wait_until(lambda: _status(port, certificate, "/readyz") == 200, "readiness", 120)

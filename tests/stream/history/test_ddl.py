@@ -103,10 +103,10 @@ def test_each_table_remembers_insert_tokens_and_says_how_it_is_replicated(name: 
     assert re.search(r"ENGINE = \{engine:\w+\}", statement)
 
 
-def test_each_table_but_the_runs_has_a_retention() -> None:
-    """What the settings can bound; the few rows of train_runs stay."""
+def test_each_table_has_a_retention_but_runs_and_claims() -> None:
+    """What the settings can bound; the few rows of train_runs and one claim for each partition stay."""
     created = {
         match for _, text in STATEMENTS for match in re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", text)
     }
 
-    assert created - {ttl.table for ttl in ddl.table_ttls(FILES)} == {"train_runs"}
+    assert created - {ttl.table for ttl in ddl.table_ttls(FILES)} == {"train_runs", "trainwarden_sinks"}

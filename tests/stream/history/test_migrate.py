@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from stream import history, resources
 from stream.history import ddl
 from stream.history.migrate import migrate
-from stream.history.settings import SchemaSettings
+from stream.history.settings import DEFAULT_DAYS, SchemaSettings
 from tests.fixtures import Child, free_port
 from tests.fixtures_clickhouse import spawn_clickhouse
 
@@ -21,10 +21,15 @@ SHIPPED = ddl.read_files(resources.path("clickhouse"))
 STATEMENTS = [(file.name, text) for file in SHIPPED for text in ddl.statements(file.text)]
 TABLES = {
     "otel_logs", "otel_traces", "otel_traces_trace_id_ts", "otel_traces_trace_id_ts_mv", "train_acks",
-    "train_commands", "train_control", "train_decisions", "train_diagnoses", "train_evals",
-    "train_heartbeats", "train_incident_changes", "train_incidents", "train_metrics", "train_resources",
-    "train_runs", "train_runs_latest", "train_steps", "train_steps_1m", "train_steps_1m_mv",
-    "trainwarden_migrations",
+    "train_attempts", "train_commands", "train_control", "train_decisions", "train_devices",
+    "train_devices_mv", "train_diagnoses", "train_evals", "train_goodput", "train_goodput_fleet",
+    "train_goodput_rolled", "train_goodput_runs", "train_heartbeats", "train_incident_changes",
+    "train_incidents", "train_metrics",
+    "train_recovery", "train_recovery_runs", "train_reference", "train_resources", "train_resources_10s",
+    "train_resources_10s_mv", "train_resources_1m", "train_resources_1m_mv", "train_runs",
+    "train_runs_latest", "train_series", "train_series_mv", "train_standstills", "train_step_times",
+    "train_steps", "train_steps_10s", "train_steps_10s_mv", "train_steps_1m", "train_steps_1m_mv",
+    "trainwarden_batches", "trainwarden_migrations", "trainwarden_records", "trainwarden_sinks",
 }  # fmt: skip
 
 
@@ -93,7 +98,7 @@ def _folder(tmp_path: Path, text: str) -> Path:
 def test_retention_follows_the_settings(database_url: str) -> None:
     """A change is applied to the tables it concerns, once, and can be taken back."""
     migrate(database_url)
-    short = SchemaSettings(days={"logs": 90, "raw": 7, "rollups": 30, "decisions": 0})
+    short = SchemaSettings(days={**DEFAULT_DAYS, "raw": 7, "rollups_10s": 14, "rollups": 30})
 
     changed = migrate(database_url, settings=short)
 
@@ -103,7 +108,9 @@ def test_retention_follows_the_settings(database_url: str) -> None:
         f"retention of {table}: {days} days"
         for table, days in [
             ("train_steps", 7), ("train_evals", 7), ("train_steps_1m", 30), ("train_resources", 7),
-            ("train_metrics", 7), ("train_heartbeats", 7),
+            ("train_metrics", 7), ("train_heartbeats", 7), ("train_steps_10s", 14),
+            ("train_resources_10s", 14), ("train_resources_1m", 30), ("train_series", 30),
+            ("train_devices", 30),
         ]
     ]  # fmt: skip
     assert migrate(database_url, settings=short) == []

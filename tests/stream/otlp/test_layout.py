@@ -122,3 +122,31 @@ def test_learning_ends_where_shapes_do_not_repeat() -> None:
         assert layouts.read(_record([(f"metric-{number}", 1.0)], event_name="e"), 0) is None
         assert layouts.read(_record([("x", 1.0)], event_name=f"e-{number}"), 0) is None
     assert sum(len(known._by_length) for known in layouts._known.values()) < 300
+
+
+def test_a_sender_without_end_of_shapes_is_not_remembered_without_end() -> None:
+    """What is learnt from one sender is bounded in bytes, whatever it sends; the events are the same."""
+    source = _fresh()
+    for number in range(2000):
+        names = [(f"metric-{number}-{index}", 0.5) for index in range(number % 40)]
+        record = _record(names, event_name=f"event-{number % 70}", time_unix_nano=1)
+        expected = events._from_record(record, _fresh(), 0)
+        assert (source.layouts.read(record, 0) or expected) == expected
+    learnt = [
+        layout
+        for known in source.layouts._known.values()
+        for layouts in known._by_length.values()
+        for layout in layouts
+    ]
+    assert learnt
+    assert sum(len(part) for layout in learnt for part in layout._fixed) <= 32 * 1024
+
+
+def test_a_long_resource_is_read_anew() -> None:
+    """Its attributes are there, and it takes no place among the senders that are remembered."""
+    long, short = Resource(), Resource()
+    for resource, text in ((long, "x" * 40_000), (short, "x")):
+        resource.attributes.add(key="k").value.string_value = text
+    assert sender(long, None) is not sender(long, None)
+    assert sender(short, None) is sender(short, None)
+    assert sender(long, None).resource.attributes["k"] == "x" * 40_000

@@ -28,6 +28,29 @@ def test_no_bytes_are_an_empty_request() -> None:
     assert not parse.parse_metrics(b"").resource_metrics
 
 
+def test_a_record_may_hold_json() -> None:
+    """What a Collector writes as otlp_json is read as what it writes as otlp_proto."""
+    log = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}'
+    assert parse.parse_logs(log) == _request()
+    span = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"spanId":"00000000000000ab"}]}]}]}'
+    (found,) = parse.parse_spans(span).resource_spans[0].scope_spans[0].spans
+    assert found.span_id == b"\0" * 7 + b"\xab"
+    point = b'{"asInt":"7"}'
+    gauge = b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"gauge":{"dataPoints":[%b]}}]}]}]}' % point
+    (metric,) = parse.parse_metrics(gauge).resource_metrics[0].scope_metrics[0].metrics
+    assert metric.gauge.data_points[0].as_int == 7
+    with pytest.raises(parse.OtlpError, match="in JSON: Input data was truncated"):
+        parse.parse_logs(log[:-1])
+
+
+def test_protobuf_that_looks_like_json_is_protobuf() -> None:
+    """A request whose first part is 123 bytes long begins with a line feed and a brace."""
+    body = next(text for n in range(123) if len((_request(text := "x" * n)).SerializeToString()) == 125)
+    payload = _request(body).SerializeToString()
+    assert payload.startswith(b"\n{")
+    assert parse.parse_logs(payload) == _request(body)
+
+
 @pytest.mark.parametrize(
     ("payload", "hint"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations, product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -170,6 +171,17 @@ def test_an_incident_is_published_at_every_change_under_a_new_number() -> None:
     ]  # fmt: skip
     assert [line["kind"] for line in last["timeline"]][:4] == ["diagnosis", "sent", "acting", "succeeded"]
     assert last["cost"] == {"lost_steps": 30, "lost_seconds": 51.0, "gpu_seconds": None}
+
+
+@pytest.mark.parametrize(("said", "lost"), [({}, 30), ({"to_step": 100}, 31), ({"to_step": "x"}, 30)])
+def test_steps_are_lost_from_the_one_with_which_the_trainer_goes_on(said: dict[str, Any], lost: int) -> None:
+    """A checkpoint holds its step, unless the answer says which one is made next."""
+    scene = Scene()
+    scene.checkpoint(100, at_s=-50)
+    scene.fire(at_s=1)
+    scene.ack(scene.sent[0], commands.SUCCEEDED, step=130, rank=0)
+    scene.ack(scene.sent[1], commands.SUCCEEDED, step=130, rank=0, detail=said)
+    assert scene.published[-1]["cost"]["lost_steps"] == lost
 
 
 def test_a_hang_costs_the_time_it_lasts_times_the_gpus() -> None:

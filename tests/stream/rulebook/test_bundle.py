@@ -53,6 +53,18 @@ def test_a_bundle_is_the_rule_set_of_its_files() -> None:
     ]
 
 
+def test_what_was_loaded_from_files_is_not_loaded_again() -> None:
+    """A bundle's rules are remembered by its bytes; of many bundles the newest are."""
+    encoded, rules = bundle.read([SHIPPED]).encode(), load_packs([SHIPPED])
+    bundle.remember(encoded, rules)
+    assert bundle.loaded(encoded) is rules
+    for number in range(9):
+        bundle.remember(b"%d" % number, rules)
+    again = bundle.loaded(encoded)
+    assert again is not rules
+    assert bundle.loaded(encoded) is again
+
+
 def test_a_single_file_brings_its_pages(tmp_path: Path) -> None:
     """A pack named alone is read with the runbooks beside it; two with the same name stay apart."""
     file = next(SHIPPED.rglob("loss-spike.yaml"))

@@ -8,23 +8,22 @@ import pytest
 
 from emitter.vocabulary import topics
 from stream import events, resources
-from stream.records import Outgoing
 from stream.rulebook import bundle, inforce
 from stream.rulebook.bundle import Bundle, BundleError
 
 SHIPPED = bundle.read([resources.path("rules")])
 
 
-def _rules(made: list[Outgoing]) -> list[tuple[bytes | None, bytes | None]]:
-    return [(one.key, one.value) for one in made if one.topic == topics.TRAIN_RULES]
+def _rules(bundle: Bundle, before: Bundle | None = None) -> list[tuple[bytes | None, bytes | None]]:
+    return [(one.key, one.value) for one in inforce.records(bundle, before, 1)[1]]
 
 
 def test_each_pack_is_a_record_and_each_partition_gets_the_switch() -> None:
     """Keys are packs; the switch carries the same bundle to every partition of the events."""
-    made = inforce.records(SHIPPED, None, partitions=3)
-    assert {one.key for one in made if one.topic == topics.TRAIN_RULES} >= {b"numerics", b"memory"}
-    switches = [one for one in made if one.topic == topics.TRAIN_EVENTS]
-    assert [one.partition for one in switches] == [0, 1, 2]
+    switches, packs = inforce.records(SHIPPED, None, partitions=3)
+    assert {one.key for one in packs} >= {b"numerics", b"memory"}
+    assert {one.topic for one in packs} == {topics.TRAIN_RULES}
+    assert [(one.topic, one.partition) for one in switches] == [(topics.TRAIN_EVENTS, n) for n in range(3)]
     message = events.decode(switches[0].value)
     assert isinstance(message, events.Rules)
     assert (message.digest, bundle.decode(message.bundle).digest) == (SHIPPED.digest, SHIPPED.digest)
@@ -32,7 +31,7 @@ def test_each_pack_is_a_record_and_each_partition_gets_the_switch() -> None:
 
 def test_what_was_written_adds_up_in_any_order_of_packs() -> None:
     """Compaction may keep packs in another order, the newest record last."""
-    written = _rules(inforce.records(SHIPPED, None, 1))
+    written = _rules(SHIPPED)
     random.Random(3).shuffle(written)
     found = inforce.assemble([(b"numerics", b'{"texts": {"numerics/old.yaml": "old"}}'), *written])
     assert found is not None
@@ -42,7 +41,7 @@ def test_what_was_written_adds_up_in_any_order_of_packs() -> None:
 def test_a_pack_that_is_gone_is_gone() -> None:
     """Its record says so, and the sum is the smaller bundle."""
     small = Bundle({name: text for name, text in SHIPPED.texts.items() if name.startswith("numerics/")})
-    written = _rules(inforce.records(SHIPPED, None, 1)) + _rules(inforce.records(small, SHIPPED, 1))
+    written = _rules(SHIPPED) + _rules(small, SHIPPED)
     found = inforce.assemble(written)
     assert found is not None
     assert found.digest == small.digest
@@ -50,7 +49,7 @@ def test_a_pack_that_is_gone_is_gone() -> None:
 
 def test_half_a_publication_is_not_in_force() -> None:
     """Records that do not add up to their digest are nobody's rules."""
-    written = _rules(inforce.records(SHIPPED, None, 1))
+    written = _rules(SHIPPED)
     assert inforce.assemble(written[:-1]) is None
     assert inforce.assemble([]) is None
     assert inforce.assemble([(b"x", b"no JSON"), (b"y", b"3"), (b"z", None)]) is None

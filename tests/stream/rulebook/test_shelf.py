@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stream.rulebook.bundle import Bundle
-from stream.rulebook.shelf import Shelf
+from stream.rulebook.shelf import READ_EVERY, Shelf
 from stream.rulelang import RuleErrors
 
 PACK = """
@@ -104,9 +104,9 @@ def test_a_worker_begins_with_the_rules_in_force(file: Path, caplog: pytest.LogC
     shelf = Shelf([file.parent])
     others = Bundle({"a.yaml": PACK.format(limit=7).replace("high-loss", "other")})
     newer = Bundle({"a.yaml": PACK.format(limit=7).replace("when:", "whenever:")})
-    assert [rule.id for rule in shelf.first(others).rules] == ["other"]
-    assert shelf.first(None) is shelf.rules
-    assert shelf.first(newer) is shelf.rules
+    assert [rule.id for rule in shelf.first(others)[0].rules] == ["other"]
+    assert shelf.first(None) == (shelf.rules, shelf.bundle)
+    assert shelf.first(newer) == (shelf.rules, shelf.bundle)
     assert "beginning with our own" in caplog.text
     assert "whenever" in caplog.text
 
@@ -116,3 +116,33 @@ def test_broken_from_the_start_is_an_error(file: Path) -> None:
     file.write_text("pack: own\nrules: 3\n")
     with pytest.raises(RuleErrors, match="expected `rules` to be a list"):
         Shelf([file.parent])
+
+
+def test_a_change_that_no_clock_shows_is_found_in_the_end(file: Path) -> None:
+    """Same size, same time, same inode: files are read anew now and then all the same."""
+    shelf = Shelf([file.parent])
+    before = file.stat().st_mtime_ns
+    file.write_text(PACK.format(limit=12))
+    os.utime(file, ns=(before, before))
+    taken = [found for found in (shelf.look() for _ in range(READ_EVERY + 1)) if found is not None]
+    assert ["loss > 12" in one.texts["own.yaml"] for one in taken] == [True]
+
+
+def test_files_that_nobody_touched_are_not_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking once a second costs next to nothing."""
+    shelf = Shelf([file.parent])
+    monkeypatch.setattr(Path, "read_bytes", None)
+    assert [shelf.look() for _ in range(READ_EVERY - 1)] == [None] * (READ_EVERY - 1)
+
+
+def test_a_page_beside_a_single_file_is_watched(file: Path) -> None:
+    """A pack may be given by its file; the pages in its folder belong to it."""
+    file.write_text(PACK.format(limit=10) + "    runbook: own.md\n")
+    page = file.parent / "runbooks" / "own.md"
+    page.parent.mkdir()
+    page.write_text("# Own\n")
+    shelf = Shelf([file])
+    change(page, "# Changed\n")
+    found = [shelf.look(), shelf.look()]
+    assert found[1] is not None
+    assert "# Changed\n" in found[1].texts.values()

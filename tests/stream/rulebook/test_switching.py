@@ -34,6 +34,10 @@ def _bundle(limit: float, name: str = "high", action: str = "save") -> Bundle:
     return Bundle({"own.yaml": PACK.format(limit=limit, name=name, action=action)})
 
 
+def _inbox(one: Bundle) -> Inbox:
+    return Inbox(one.load(), one.encode())
+
+
 class _Log:
     """``train.events`` of a few partitions, read by one stage."""
 
@@ -59,7 +63,7 @@ def _states(made: list[Any]) -> list[str]:
 
 def test_each_partition_switches_at_its_own_offset() -> None:
     """One that lags is still judged by the rules that were in force at its offset."""
-    log, inbox = _Log(), Inbox(load_texts(_bundle(10).texts))
+    log, inbox = _Log(), _inbox(_bundle(10))
     for partition in (0, 1):
         assert inbox.event(log.loss(partition, f"warm-{partition}", 1.0)) == []
     assert inbox.event(log.switch(0, _bundle(100))) == []
@@ -71,7 +75,7 @@ def test_each_partition_switches_at_its_own_offset() -> None:
 
 def test_a_partition_that_begins_afresh_keeps_the_rules_it_was_switched_to() -> None:
     """Another partition that reads an older change later does not take them from it."""
-    log, inbox = _Log(), Inbox(load_texts(_bundle(10).texts))
+    log, inbox = _Log(), _inbox(_bundle(10))
     inbox.event(log.switch(0, _bundle(100)))
     inbox.event(log.switch(1, _bundle(20)))
     log.offsets[0] += 5  # a gap: the engine of this partition is made anew
@@ -89,7 +93,7 @@ def test_a_partition_that_begins_afresh_keeps_the_rules_it_was_switched_to() -> 
 def test_rules_that_do_not_load_are_set_aside(payload: bytes, message: str) -> None:
     """The record is a dead letter that says why, for both stages, and the old rules stay."""
     log, rules = _Log(), load_texts(_bundle(10).texts)
-    inbox, remediation = Inbox(rules), Reporter(rules, _believe_nobody, lambda: 0)
+    inbox, remediation = _inbox(_bundle(10)), Reporter(rules, _believe_nobody, lambda: 0)
     record = log.record(0, events.Rules(events.VERSION, "0123", payload))
     for stage in (inbox.event, remediation.event):
         with pytest.raises(BadRecordError, match=message):

@@ -190,7 +190,7 @@ def test_half_a_surrogate_pair_is_stored_as_a_question_mark() -> None:
     ("topic", "payload", "message"),
     [
         (topics.OTLP_LOGS, b"\xff\xff", "expected an ExportLogsServiceRequest in protobuf, got 2 bytes"),
-        (topics.OTLP_SPANS, b"{}", "they look like JSON"),
+        (topics.OTLP_SPANS, b"\xff", "expected an ExportTraceServiceRequest in protobuf, got 1 bytes"),
         (topics.OTLP_METRICS, b"\x1f\x8b\x00", "they look like gzip"),
         (topics.TRAIN_DIAGNOSES, b"", "expected a CloudEvent in JSON"),
         (topics.REMEDIATION_COMMANDS, b"[]", "expected a CloudEvent object, got list"),

@@ -168,7 +168,7 @@ def test_a_resend_is_stored_once() -> None:
     """The same emitter and sequence number, in one batch or a later one, is a duplicate."""
     recent = Recent()
     first = collect([record(logs(step(1), step(2))), record(logs(step(2)))], recent)
-    recent.keep()
+    recent.keep(recent.take())
     second = collect([record(logs(step(1), step(3)), offset=8)], recent)
 
     assert first.arrow()["train_steps"]["seq"].to_pylist() == [1, 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from stream.history.settings import DEFAULT_DAYS, SchemaSettings
 from stream.sink.cuts import Limits
 from stream.sink.pipeline import Pipeline
 from stream.sink.records import Record
+from stream.sink.register import Register
 from stream.sink.writer import UnavailableError, Writer
 from tests.fixtures import wait_for_async
 from tests.fixtures_clickhouse import Endpoint, spawn_clickhouse, start_clickhouse
@@ -55,7 +57,8 @@ class Broken:
 
 
 def request(run: str, *seqs: int) -> bytes:
-    return logs(*(step(seq) for seq in seqs), resource={**RESOURCE, "train.run.id": run})
+    sender = {**RESOURCE, "train.run.id": run, "train.emitter.id": run}
+    return logs(*(step(seq) for seq in seqs), resource=sender)
 
 
 async def playing(pipeline: Pipeline, play: Callable[[], Awaitable[None]]) -> None:
@@ -91,7 +94,7 @@ def own_clickhouse(tmp_path: Path) -> Iterator[Endpoint]:
 def test_records_are_stored_then_acknowledged_in_their_order(history_url: str, database: Client) -> None:
     """When the last is acknowledged, all rows are there; partitions keep their order."""
     heard: list[tuple[str, int]] = []
-    pipeline = Pipeline(Writer(history_url), limits=QUICK)
+    pipeline = Pipeline(Writer(history_url), Register(history_url), limits=QUICK)
 
     async def play() -> None:
         for offset in range(20):
@@ -114,7 +117,7 @@ def test_a_malformed_record_is_acknowledged_and_the_rest_goes_in(
 ) -> None:
     """It must not come again for ever: one error, one count."""
     heard: list[tuple[str, int]] = []
-    pipeline = Pipeline(Writer(history_url), limits=QUICK)
+    pipeline = Pipeline(Writer(history_url), Register(history_url), limits=QUICK)
 
     async def play() -> None:
         for offset, payload in enumerate([request("run-bad", 0), b"\xff", request("run-bad", 2)]):
@@ -140,7 +143,10 @@ def test_reading_the_same_records_again_stores_nothing_twice(history_url: str, d
         await until(lambda: len(heard) == 30, "all acknowledgements")
 
     for _ in range(2):
-        pipeline, heard = Pipeline(Writer(history_url), limits=QUICK), list[tuple[str, int]]()
+        pipeline, heard = (
+            Pipeline(Writer(history_url), Register(history_url), limits=QUICK),
+            list[tuple[str, int]](),
+        )
         asyncio.run(playing(pipeline, lambda: play(pipeline, heard)))  # noqa: B023 - run at once
 
     assert stored(database, "run-again") == list(range(30))
@@ -152,7 +158,7 @@ def test_nothing_is_lost_while_clickhouse_is_away(
 ) -> None:
     """Killed, and started again later: nothing is acknowledged meanwhile, everything is there once."""
     heard: list[tuple[str, int]] = []
-    pipeline = Pipeline(Writer(own_clickhouse.url), limits=QUICK)
+    pipeline = Pipeline(Writer(own_clickhouse.url), Register(own_clickhouse.url), limits=QUICK)
     port = int(own_clickhouse.url.rsplit(":", 1)[1])
     back: list[Endpoint] = []
 
@@ -185,11 +191,11 @@ def test_nothing_is_lost_while_clickhouse_is_away(
     assert said[-1].startswith("history takes inserts again, after ")
 
 
-def test_reading_stops_when_enough_is_waiting() -> None:
+def test_reading_stops_when_enough_is_waiting(history_url: str) -> None:
     """``add`` waits while ClickHouse is away and goes on when it is back."""
     broken, heard = Broken(), list[tuple[str, int]]()
     limits = Limits(batch_bytes=1_000, span_s=0.05, grace_s=0.01, waiting_bytes=3_000)
-    pipeline = Pipeline(broken, limits=limits)
+    pipeline = Pipeline(broken, Register(history_url), limits=limits)
 
     async def send() -> None:
         for offset in range(40):
@@ -210,12 +216,12 @@ def test_reading_stops_when_enough_is_waiting() -> None:
     assert pipeline.waiting_bytes == 0
 
 
-def test_what_waits_is_given_up_when_partitions_are_taken_away() -> None:
+def test_what_waits_is_given_up_when_partitions_are_taken_away(history_url: str) -> None:
     """The rebalance must not wait for ClickHouse; what comes again afterwards is stored, not a duplicate."""
     broken, heard = Broken(), list[tuple[str, int]]()
     active = [True]
     limits = Limits(batch_bytes=1_000, span_s=0.05, grace_s=0.01, waiting_bytes=3_000)
-    pipeline = Pipeline(broken, active=lambda: active[0], limits=limits)
+    pipeline = Pipeline(broken, Register(history_url), active=lambda: active[0], limits=limits)
 
     async def send(records: list[Record]) -> None:
         for each in records:
@@ -224,7 +230,7 @@ def test_what_waits_is_given_up_when_partitions_are_taken_away() -> None:
 
     async def play() -> None:
         # More than may wait, so that one record stands at the door when all is given up.
-        records = [record(request("r", offset), offset=offset) for offset in range(20)]
+        records = [record(request("run-back", offset), offset=offset) for offset in range(20)]
         sending = asyncio.create_task(send(records))
         await until(lambda: broken.tried >= 1, "a refused insert")
         active[0] = False
@@ -239,3 +245,46 @@ def test_what_waits_is_given_up_when_partitions_are_taken_away() -> None:
 
     assert [offset for state, offset in heard if state == "stored"] == list(range(20))
     assert pipeline.counts.duplicates == 0
+
+
+class Slow:
+    """Inserts nothing before it may, then all."""
+
+    def __init__(self) -> None:
+        self.begun, self.may = threading.Event(), threading.Event()
+
+    def insert(self, table: str, rows: pa.Table, token: str) -> int:
+        self.begun.set()
+        assert self.may.wait(60)
+        return 0
+
+
+def test_a_rebalance_waits_only_for_inserts_that_were_begun(history_url: str) -> None:
+    """The rest is given up at once, and stored where it comes again"""
+    slow, heard, leaving = Slow(), list[tuple[str, int]](), [False]
+    pipeline = Pipeline(slow, Register(history_url), leaving=lambda: leaving[0], limits=QUICK)
+    records = [record(request("run-leaving", offset), offset=offset) for offset in range(9)]
+
+    async def add(some: list[Record]) -> None:
+        for each in some:
+            await pipeline.add(each, Delivered(heard, each.offset))
+
+    async def play() -> None:
+        await add(records[:3])
+        await until(slow.begun.is_set, "an insert")
+        await add(records[3:])
+        leaving[0] = True
+        slow.may.set()
+        await until(lambda: len(heard) == 9, "a word about each")
+        begun = [offset for state, offset in heard if state == "stored"]
+        assert begun == list(range(len(begun)))
+        assert 1 <= len(begun) <= 3
+        assert heard[len(begun) :] == [("given up", offset) for offset in range(len(begun), 9)]
+        leaving[0] = False
+        await add(records[len(begun) :])
+        await until(lambda: len(heard) == 18 - len(begun), "all acknowledgements")
+
+    asyncio.run(playing(pipeline, play))
+
+    assert [offset for state, offset in heard if state == "stored"] == list(range(9))
+    assert (pipeline.counts.duplicates, pipeline.waiting_bytes) == (0, 0)

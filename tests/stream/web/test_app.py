@@ -40,9 +40,11 @@ def test_it_is_healthy_and_ready(viewer: str) -> None:
 
 
 def test_dashboards_are_listed_and_read(viewer: str) -> None:
-    """Both dashboards, by uid."""
-    found = _json(viewer, "/api/dashboards")
-    assert [board["uid"] for board in found] == ["trainwarden-fleet", "trainwarden-run"]
+    """All seven dashboards by uid, with the names of their variables."""
+    found = {board["uid"]: board for board in _json(viewer, "/api/dashboards")}
+    names = ("checkpoints", "fleet", "incidents", "pipeline", "ranks", "rl", "run")
+    assert sorted(found) == [f"trainwarden-{name}" for name in names]
+    assert {"run", "attempt", "rank"} <= set(found["trainwarden-run"]["variables"])
     assert _json(viewer, "/api/dashboards/trainwarden-run")["title"] == "Run"
 
 
@@ -71,7 +73,9 @@ def test_large_answers_are_compressed(viewer: str) -> None:
 
 def test_variables_have_choices_and_a_choice(viewer: str) -> None:
     """Runs by name, newest first; what was asked for is chosen where it exists, else the first or All."""
-    run, attempt, rank = _json(viewer, "/api/variables", dashboard="trainwarden-run", **{"var-run": "gone"})
+    query = {"dashboard": "trainwarden-run", "var-run": "gone"}
+    found = {variable["name"]: variable for variable in _json(viewer, "/api/variables", **query)}
+    run, attempt, rank = found["run"], found["attempt"], found["rank"]
     assert [option["value"] for option in run["options"]] == ["run-a", "run-c", "run-b", "run-d"]
     assert run["options"][0]["text"].startswith("char-gpt, 2")
     assert run["options"][3]["text"] == "run-d"
@@ -79,7 +83,8 @@ def test_variables_have_choices_and_a_choice(viewer: str) -> None:
     chosen = _json(
         viewer, "/api/variables", dashboard="trainwarden-run", **{"var-run": "run-b", "var-rank": "0"}
     )
-    assert [variable["current"] for variable in chosen] == [["run-b"], ["$__all"], ["0"]]
+    current = {variable["name"]: variable["current"] for variable in chosen}
+    assert (current["run"], current["attempt"], current["rank"]) == (["run-b"], ["$__all"], ["0"])
 
 
 def test_annotations_and_span(viewer: str) -> None:
@@ -101,7 +106,7 @@ def test_annotations_and_span(viewer: str) -> None:
             "/api/query",
             {"dashboard": "x"},
             404,
-            "dashboard 'x': not one of trainwarden-fleet, trainwarden-run",
+            "dashboard 'x': not one of trainwarden-checkpoints, trainwarden-fleet",
         ),
         ("/api/dashboards/x", {}, 404, "dashboard 'x': not one of"),
         ("/api/query", LOSS | {"panel": "999"}, 404, "dashboard trainwarden-run: no query 'A' in panel 999"),
