@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-kafka test-collector test-browser test-nightly lint types format bench dashboards lock build clean
+.PHONY: help demo up test test-kafka test-collector test-browser test-faults test-nightly lint types format bench dashboards lock build clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,9 +30,13 @@ up: $(STAMP)  ## the embedded stack in the foreground
 test: lint types $(STAMP)  ## lint, types, import contracts, all tests that need PyPI only; JOBS=2 at a time
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not kafka and not collector and not browser and not nightly" $(ARGS)
 
+test-faults: $(STAMP)  ## the faults alone, with their slow forms: kills, stops, cut lines, full disks, clocks, poison
+	$(BIN)/python -m pytest tests/faults tests/fuzz tests/integration/test_ledger.py tests/integration/test_rebalance.py $(ARGS)
+
 KAFKA_TESTS := tests/kafka tests/integration/test_demo.py tests/stream/test_worker_loop.py \
 	tests/stream/faustkit/test_outlet.py tests/stream/gateway/test_stock_sdk.py \
-	tests/stream/test_breaker.py tests/stream/test_node_signals.py
+	tests/stream/test_breaker.py tests/stream/test_node_signals.py \
+	tests/integration/test_ledger.py tests/integration/test_rebalance.py tests/stream/test_worker_recovery.py
 
 test-kafka: $(STAMP)  ## the same end-to-end tests on Apache Kafka (needs Java 17 and Maven)
 	TRAINWARDEN_TEST_KAFKA=apache $(BIN)/python -m pytest -m "not nightly" $(or $(ARGS),$(KAFKA_TESTS))
