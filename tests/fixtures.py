@@ -26,9 +26,9 @@ pytest_plugins = ["tests.fixtures_clickhouse"]
 
 T = TypeVar("T")
 ENV_TEST_KAFKA = "TRAINWARDEN_TEST_KAFKA"
+"""host:port of an Apache Kafka that the tests use instead of the embedded broker."""
 APACHE = "apache"
 """Value of TRAINWARDEN_TEST_KAFKA with which the tests start an Apache Kafka of their own."""
-"""host:port of an Apache Kafka that the tests use instead of the embedded broker."""
 
 START_TIMEOUT_S = 60.0
 _POLL_S = 0.02
@@ -243,10 +243,37 @@ async def _read_topic(
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """host:port of a real broker with all topics; shared, so use run ids and groups of your own."""
+    """host:port of a real broker with all topics; shared, so use run ids and groups of your own.
+
+    What reads a topic whole, or belongs to a group with a name of its own as loop workers do, would meet
+    what other tests left there: ``own_topics`` and ``topics_of_module`` are for it.
+    """
     from stream import topics
 
     with _any_broker(tmp_path_factory) as bootstrap:
+        asyncio.run(topics.apply(bootstrap)).check()
+        yield bootstrap
+
+
+@pytest.fixture
+def own_topics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of a broker with all topics, where nobody else writes."""
+    with _own_topics(tmp_path_factory) as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture(scope="module")
+def topics_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same, for all tests of a file."""
+    with _own_topics(tmp_path_factory) as bootstrap:
+        yield bootstrap
+
+
+@contextlib.contextmanager
+def _own_topics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from stream import topics
+
+    with own_broker(tmp_path_factory.mktemp("broker")) as bootstrap:
         asyncio.run(topics.apply(bootstrap)).check()
         yield bootstrap
 

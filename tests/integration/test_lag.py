@@ -11,9 +11,9 @@ from emitter.vocabulary import topics
 from stream import lag
 
 
-def test_a_group_is_behind_until_it_commits(broker: str) -> None:
+def test_a_group_is_behind_until_it_commits(own_topics: str) -> None:
     """What is not committed counts as unread, per partition; nothing is left once all is committed."""
-    left = asyncio.run(_left_before_and_after(broker))
+    left = asyncio.run(_left_before_and_after(own_topics))
     assert left == [1, 0]
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from emitter.vocabulary import commands, topics
-from stream import topics as broker_topics
-from tests.fixtures import Child, free_port, own_broker, wait_for
+from tests.fixtures import Child, free_port, wait_for
 from tests.stream.loop_rig import LOOP_TOPICS, Ends, Rank, Worker, ack
 from tests.stream.scraped import Pages
 from tests.stream.telemetry.receiver import receiving
@@ -38,32 +36,24 @@ run_job(Job("hangs", kafka, Path(directory), attach, int(port), stuck_after_s=2.
 """
 
 
-@pytest.fixture
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A broker for each test: the other one's records would move the same numbers."""
-    with own_broker(tmp_path_factory.mktemp("broker")) as bootstrap:
-        asyncio.run(broker_topics.apply(bootstrap)).check()
-        yield bootstrap
-
-
 def _nameless() -> bytes:
     request = ExportLogsServiceRequest()
     request.resource_logs.add().scope_logs.add().log_records.add(event_name="train.step")
     return request.SerializeToString()
 
 
-def test_every_number_moves_when_its_cause_happens(broker: str, tmp_path: Path) -> None:
+def test_every_number_moves_when_its_cause_happens(own_topics: str, tmp_path: Path) -> None:
     """Dead, late, lost, repeated and nameless events, stages, rules, decisions, commands, acknowledgements.
 
     Prometheus' parser reads them; a bare OTLP receiver gets the same.
     """
     with receiving() as receiver:
         env = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
-        worker = Worker(broker, tmp_path, env=env)
+        worker = Worker(own_topics, tmp_path, env=env)
         try:
             worker.wait_ready()
             pages = Pages(worker.port)
-            asyncio.run(_causes(broker, pages))
+            asyncio.run(_causes(own_topics, pages))
             assert pages.get("/healthz") == (200, {"status": "ok"})
             name = "trainwarden.deadletters"
             wait_for(lambda: receiver.points(name), 60, "the same over OTLP")
@@ -132,16 +122,16 @@ async def _causes(broker: str, pages: Pages) -> None:
 
 
 def test_a_worker_that_reads_nothing_of_what_piles_up_says_that_it_is_stuck(
-    broker: str, tmp_path: Path
+    own_topics: str, tmp_path: Path
 ) -> None:
     """An agent that hangs: /healthz is 503 with the partition, the lag grows; before, all was well."""
     port = free_port()
-    child = Child([sys.executable, "-c", _HANGS, broker, str(tmp_path), str(port)], tmp_path / "log")
+    child = Child([sys.executable, "-c", _HANGS, own_topics, str(tmp_path), str(port)], tmp_path / "log")
     pages = Pages(port)
     try:
         child.wait_until(lambda: pages.get("/readyz")[0] == 200, "readiness", 120)
         assert pages.get("/healthz") == (200, {"status": "ok"})
-        status, said = asyncio.run(_until_stuck(broker, pages))
+        status, said = asyncio.run(_until_stuck(own_topics, pages))
     finally:
         child.kill()
     assert (status, said["status"]) == (503, "stuck")

@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
 
 
 @pytest.fixture(scope="module")
-def worker(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+def worker(topics_of_module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A loop worker in mode act."""
-    worker = Worker(broker, tmp_path_factory.mktemp("loop"))
+    worker = Worker(topics_of_module, tmp_path_factory.mktemp("loop"))
     try:
         worker.wait_ready()
         yield worker
@@ -33,12 +33,14 @@ def run() -> str:
     return f"run-{uuid.uuid4().hex[:8]}"
 
 
-def test_a_bad_value_becomes_commands_one_after_the_other(worker: Worker, broker: str, run: str) -> None:
+def test_a_bad_value_becomes_commands_one_after_the_other(
+    worker: Worker, topics_of_module: str, run: str
+) -> None:
     """otlp_logs to diagnosis to save; the save's success leads to the rollback to the good checkpoint."""
 
     async def scenario() -> None:
         rank = Rank(run)
-        async with Ends(broker, *LOOP_TOPICS) as ends:
+        async with Ends(topics_of_module, *LOOP_TOPICS) as ends:
             for step in range(60):
                 await ends.send(topics.OTLP_LOGS, rank.step(step, grad_norm=1.0), rank.emitter)
             await ends.send(topics.OTLP_SPANS, rank.checkpoint(40), rank.emitter)
@@ -65,12 +67,14 @@ def test_a_bad_value_becomes_commands_one_after_the_other(worker: Worker, broker
     asyncio.run(scenario())
 
 
-def test_a_silent_rank_is_diagnosed_once_the_clock_goes_on(worker: Worker, broker: str, run: str) -> None:
+def test_a_silent_rank_is_diagnosed_once_the_clock_goes_on(
+    worker: Worker, topics_of_module: str, run: str
+) -> None:
     """The beacons of the worker are the clock; the notification stands on remediation.intents alone."""
 
     async def scenario() -> None:
         rank = Rank(run)
-        async with Ends(broker, *LOOP_TOPICS) as ends:
+        async with Ends(topics_of_module, *LOOP_TOPICS) as ends:
             beat = rank.logs((vocabulary.HEARTBEAT, 1, {"train.phase": "train"}))
             await ends.send(topics.OTLP_LOGS, beat, rank.emitter)
             found = await ends.wait(lambda: ends.data(topics.TRAIN_DIAGNOSES, run), "a diagnosis")
@@ -96,12 +100,12 @@ def test_a_silent_rank_is_diagnosed_once_the_clock_goes_on(worker: Worker, broke
     ],
 )
 def test_bytes_nobody_understands_become_a_dead_letter(
-    worker: Worker, broker: str, run: str, topic: str, stage: str, error: str
+    worker: Worker, topics_of_module: str, run: str, topic: str, stage: str, error: str
 ) -> None:
     """On every topic the loop reads; with the original bytes and the place in the headers."""
 
     async def scenario() -> None:
-        async with Ends(broker, topics.TRAIN_DEADLETTERS) as ends:
+        async with Ends(topics_of_module, topics.TRAIN_DEADLETTERS) as ends:
             value = b"\xff\xfe" + run.encode()
             await ends.send(topic, value, key=run)
 

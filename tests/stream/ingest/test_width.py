@@ -32,9 +32,9 @@ WAIT_S: Final = 120.0
 
 
 @pytest.fixture(scope="module")
-def worker(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+def worker(topics_of_module: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A loop worker; it is ready before anything is sent."""
-    worker = Worker(broker, tmp_path_factory.mktemp("loop"))
+    worker = Worker(topics_of_module, tmp_path_factory.mktemp("loop"))
     try:
         worker.wait_ready()
         yield worker
@@ -113,9 +113,9 @@ def _as_json(request: Message) -> bytes:
     return json.dumps(hexed("", json_format.MessageToDict(request))).encode()
 
 
-async def _write(broker: str, codec: str | None, records: list[tuple[str, bytes, bytes | None]]) -> None:
+async def _write(kafka: str, codec: str | None, records: list[tuple[str, bytes, bytes | None]]) -> None:
     producer = AIOKafkaProducer(
-        bootstrap_servers=broker, enable_idempotence=False, compression_type=codec, linger_ms=50
+        bootstrap_servers=kafka, enable_idempotence=False, compression_type=codec, linger_ms=50
     )
     await producer.start()
     try:
@@ -125,7 +125,7 @@ async def _write(broker: str, codec: str | None, records: list[tuple[str, bytes,
         await producer.stop()
 
 
-def test_every_signal_encoding_codec_and_key(worker: Worker, broker: str) -> None:
+def test_every_signal_encoding_codec_and_key(worker: Worker, topics_of_module: str) -> None:
     """Each record comes out on train.events once, keyed by its run, with the same events."""
     expected: dict[str, dict[Any, Any]] = {}
     for codec in CODECS:
@@ -135,10 +135,10 @@ def test_every_signal_encoding_codec_and_key(worker: Worker, broker: str) -> Non
             expected[run] = found
             request = make(run)
             records.append((topic, _as_json(request) if text else request.SerializeToString(), key))
-        asyncio.run(_write(broker, codec, records))
+        asyncio.run(_write(topics_of_module, codec, records))
     print(f"{len(expected)} records: 3 signals x 2 encodings x {len(CODECS)} codecs x {len(KEYS)} keys")
     batches = read_topic(
-        broker, topics.TRAIN_EVENTS, timeout=WAIT_S,
+        topics_of_module, topics.TRAIN_EVENTS, timeout=WAIT_S,
         enough=lambda found: {record.key.decode() for record in found} >= set(expected),
         wanted=lambda record: record.key is not None and record.key.decode() in expected,
     )  # fmt: skip
@@ -150,7 +150,7 @@ def test_every_signal_encoding_codec_and_key(worker: Worker, broker: str) -> Non
         assert {(e.name, e.metric): e.values for e in batch.events} == expected[batch.run]
 
 
-def test_bad_records_are_set_aside_and_their_neighbours_arrive(worker: Worker, broker: str) -> None:
+def test_bad_records_are_set_aside_and_their_neighbours_arrive(worker: Worker, topics_of_module: str) -> None:
     """Each with where it was and why, byte for byte, under its own key."""
     mark = uuid.uuid4().hex
     bad = {
@@ -161,9 +161,9 @@ def test_bad_records_are_set_aside_and_their_neighbours_arrive(worker: Worker, b
     runs = [f"width-{uuid.uuid4().hex}" for _ in range(len(bad) + 1)]
     good = [_logs(run).SerializeToString() for run in runs]
     values = [value for pair in zip(good, bad, strict=False) for value in pair] + good[len(bad) :]
-    asyncio.run(_write(broker, "zstd", [(topics.OTLP_LOGS, value, b"k") for value in values]))
+    asyncio.run(_write(topics_of_module, "zstd", [(topics.OTLP_LOGS, value, b"k") for value in values]))
     dead: list[ConsumerRecord] = read_topic(
-        broker, topics.TRAIN_DEADLETTERS, timeout=WAIT_S,
+        topics_of_module, topics.TRAIN_DEADLETTERS, timeout=WAIT_S,
         enough=lambda found: len(found) >= len(bad), wanted=lambda record: record.value in bad,
     )  # fmt: skip
     for record in dead:
@@ -175,7 +175,7 @@ def test_bad_records_are_set_aside_and_their_neighbours_arrive(worker: Worker, b
         assert bad[record.value] in error.decode()
     assert len({record.value for record in dead}) == len(dead) == len(bad)
     batches = read_topic(
-        broker, topics.TRAIN_EVENTS, timeout=WAIT_S,
+        topics_of_module, topics.TRAIN_EVENTS, timeout=WAIT_S,
         enough=lambda found: len(found) >= len(runs),
         wanted=lambda record: record.key is not None and record.key.decode() in runs,
     )  # fmt: skip
