@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from grafana_foundation_sdk.builders import barchart, stat, table
+from grafana_foundation_sdk.builders import barchart, dashboard, stat, table
+from grafana_foundation_sdk.models import dashboard as models
 
 from dashboards.charts import bars
 from dashboards.panels import number, rows
 from dashboards.parts import ATTEMPTS, RUN, of
+from dashboards.query import query_variable
 
 PARTS: Final = (
     "productive", "data_wait", "checkpoint", "setup", "restart", "recomputed", "hang", "paused", "idle",
@@ -16,45 +18,42 @@ PARTS: Final = (
 _SHOWN: Final = ", ".join(f"{part} AS `{part.replace('_', ' ')}`" for part in PARTS)
 _EXACT: Final = 50_000
 """Steps of a run that are added up one by one; of more, the roll-ups are."""
-_MADE: Final = f"""WITH (
-            SELECT sum(most)
-            FROM (
-                SELECT max(records) AS most
-                FROM (
-                    SELECT s.attempt AS attempt, sum(s.count) AS records
-                    FROM train_series AS s
-                    WHERE {of("s", RUN)}
-                    GROUP BY s.attempt, s.role, s.rank, s.name
-                )
-                GROUP BY attempt
-            )
-        ) AS made"""
-_COLUMNS: Final = ", ".join(
-    ("attempt", "state", "wall", *PARTS, "goodput", "steps", "recomputed_steps", "gpus", "began", "ended")
-)
-# A run that has no name finds nothing at once: one of the two views is not asked for anything.
-_GOODPUT: Final = f"""(
-            SELECT {_COLUMNS}
-            FROM train_goodput
-            WHERE run = if(made <= {_EXACT}, ${{run:singlequote}}, '')
-            UNION ALL
-            SELECT {_COLUMNS}
-            FROM train_goodput_rolled
-            WHERE run = if(made > {_EXACT}, ${{run:singlequote}}, '')
-        )"""
+_VIEW: Final = "train_goodput${goodput:raw}"
+"""The view that the variable ``goodput`` names; without a value, the one that is always right."""
 _MEANT: Final = (
     " Productive is the time of steps that were new; the rest is waiting for data, checkpoints that hold the"
     " loop up, start, restart, steps made again, hangs, pauses, and what is left."
 )
 
 
+def source() -> dashboard.QueryVariable:
+    """Which view has the goodput of the run. Hidden; ClickHouse plans every view that a query names."""
+    sql = f"""
+        SELECT
+            if(sum(most) > {_EXACT}, '_rolled', '') AS ending,
+            if(empty(ending), 'step by step', 'from roll-ups') AS label
+        FROM (
+            SELECT max(records) AS most
+            FROM (
+                SELECT s.attempt AS attempt, sum(s.count) AS records
+                FROM train_series AS s
+                WHERE {of("s", RUN)}
+                GROUP BY s.attempt, s.role, s.rank, s.name
+            )
+            GROUP BY attempt
+        )
+    """
+    variable = query_variable("goodput", "How goodput is read", sql)
+    variable.hide(models.VariableHide.HIDE_VARIABLE)
+    return variable
+
+
 def of_run() -> stat.Panel:
     """Goodput of the run."""
     sql = f"""
-        {_MADE}
         SELECT if(sum(wall) > 0, sum(productive) / sum(wall), NULL) AS goodput
-        FROM {_GOODPUT}
-        WHERE {ATTEMPTS}
+        FROM {_VIEW}
+        WHERE {RUN} AND {ATTEMPTS}
     """
     description = "Share of the wall time of the chosen attempts in which steps were made that were new."
     return number(9, "Goodput", description, "percentunit", sql, decimals=1)
@@ -63,10 +62,9 @@ def of_run() -> stat.Panel:
 def by_attempt() -> barchart.Panel:
     """The parts of each attempt."""
     sql = f"""
-        {_MADE}
         SELECT concat('attempt ', toString(attempt)) AS name, {_SHOWN}
-        FROM {_GOODPUT}
-        WHERE {ATTEMPTS}
+        FROM {_VIEW}
+        WHERE {RUN} AND {ATTEMPTS}
         ORDER BY attempt DESC
         LIMIT 20
     """
@@ -77,12 +75,11 @@ def by_attempt() -> barchart.Panel:
 def attempts() -> table.Panel:
     """The same in numbers."""
     sql = f"""
-        {_MADE}
         SELECT
             attempt, state, goodput, wall, {_SHOWN}, steps, recomputed_steps AS `steps made again`,
             gpus AS GPUs, began, ended
-        FROM {_GOODPUT}
-        WHERE {ATTEMPTS}
+        FROM {_VIEW}
+        WHERE {RUN} AND {ATTEMPTS}
         ORDER BY attempt DESC
         LIMIT 100
     """

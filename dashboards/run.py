@@ -16,7 +16,7 @@ def build() -> dashboard.Dashboard:
     )
     for variable in (variables.run(), variables.compare(), variables.attempt(), variables.rank()):
         board.with_variable(variable)
-    board.with_variable(variables.steps())
+    board.with_variable(variables.steps()).with_variable(goodput.source())
     sections = _sections()
     for annotation in marks.of_run(curves(sections)):
         board.annotation(annotation)

@@ -1,8 +1,9 @@
 """Expands the macros and variables of a dashboard's SQL, as Grafana and its ClickHouse plugin do.
 
 Pure, and one pass: text that came from a variable is never looked at again, and a variable can only
-appear as a quoted string, so no value can change the query. What the plugin names differently or we do
-not draw ($__table, $__lttb, ad hoc filters) is refused by name instead of being sent to the database.
+appear as a quoted string, or as letters, digits and underscores (``raw``, the end of a table's name), so
+no value can change the query. What the plugin names differently or we do not draw ($__table, $__lttb, ad
+hoc filters) is refused by name instead of being sent to the database.
 """
 
 from __future__ import annotations
@@ -80,12 +81,23 @@ def _replacement(sql: str, match: re.Match[str], context: Context) -> tuple[str,
 
 def _variable(match: re.Match[str], context: Context) -> str:
     name, form = match["braced"] or match["bare"], match["format"]
-    if form != "singlequote":
+    if form not in ("singlequote", "raw"):
         raise MacroError(f"variable `{name}`: expected ${{{name}:singlequote}}, got {match[0]}")
     values = _values(name, context)
+    if form == "raw":
+        return _word(name, values)
     if ALL in values:
         raise MacroError(f"variable `{name}` is All: put the condition into $__conditionalAll(..., ${name})")
     return ", ".join(quote(value) for value in values) or "''"
+
+
+def _word(name: str, values: Sequence[str]) -> str:
+    """Part of a name, or nothing."""
+    word = values[0] if values else ""
+    if len(values) > 1 or re.fullmatch(r"[A-Za-z0-9_]*", word) is None:
+        got = ", ".join(map(repr, values))
+        raise MacroError(f"variable `{name}`: expected letters, digits and underscores, got {got}")
+    return word
 
 
 def _values(name: str, context: Context) -> Sequence[str]:

@@ -47,7 +47,7 @@ class Case(NamedTuple):
         query = BOARDS[self.uid].query(self.panel, self.ref)
         least = timerange.duration_ms(query.least_interval)
         width = timerange.interval_ms(asked.to_ms - asked.from_ms, min(points, query.max_points), least)
-        variables = {"steps": [""], **asked.variables}
+        variables = {"steps": [""], "goodput": [""], **asked.variables}
         return expand(query.sql, Context(asked.from_ms, asked.to_ms, width, variables))
 
 
@@ -76,6 +76,15 @@ def columns(clickhouse: str, sql: str) -> list[Column]:
             return await store.query(sql)
 
     return asyncio.run(ask())
+
+
+def settled(clickhouse: str, asked: Asked) -> Asked:
+    """The same, with what the hidden variables of all dashboards find."""
+    found = dict(asked.variables)
+    for variable in (one for board in BOARDS.values() for one in board.variables if one.hidden):
+        sql = expand(variable.sql, Context(asked.from_ms, asked.to_ms, 1000, found))
+        found[variable.name] = [str(columns(clickhouse, sql)[0].values[0])]
+    return asked._replace(variables=found)
 
 
 def frame(clickhouse: str, one: Case, asked: Asked) -> dict[str, Any]:

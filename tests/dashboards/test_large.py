@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.dashboards import large
-from tests.dashboards.asking import CASES, Asked, Case
+from tests.dashboards.asking import CASES, Asked, Case, settled
 from tests.dashboards.large import CHOICES, Scale
 from tests.fixtures import http_request
 
@@ -38,7 +38,7 @@ def _read(url: str, one: Case, asked: Asked) -> Read:
 
 def _troubles(url: str, scale: Scale, seconds: float, most: int) -> Iterator[str]:
     """Panels that find nothing, or read more rows than that, over the last ``seconds``."""
-    asked = Asked(int((scale.end - seconds) * 1000), scale.end * 1000 + 60_000, CHOICES)
+    asked = settled(url, Asked(int((scale.end - seconds) * 1000), scale.end * 1000 + 60_000, CHOICES))
     for one in CASES:
         read = _read(url, one, asked)
         if not read.found or read.rows > most:

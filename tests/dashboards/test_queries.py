@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from stream.web.store import StoreError
 from tests.dashboards import asking
 from tests.dashboards.asking import BOARDS, CASES, Asked, Case, case
 from tests.dashboards.rig import RUN, WARM_UP
+from tests.dashboards.story import select
 
 CHOICES = {
     "run": [RUN], "compare": [WARM_UP], "attempt": [ALL], "rank": [ALL], "role": [ALL], "node": [ALL],
@@ -164,3 +166,20 @@ def test_the_last_step_and_loss_are_those_of_the_history(history: str) -> None:
     shown = asking.table(history, case("run", "Loss", kind="stat"), _asked(history))
     assert shown["loss"] == [loss]
     assert asking.table(history, case("run", "Last step"), _asked(history))["step"] == [step]
+
+
+@pytest.mark.parametrize(("steps", "ending"), [(50_000, ""), (50_001, "_rolled")])
+def test_goodput_of_long_runs_is_read_from_roll_ups(full_history: str, steps: int, ending: str) -> None:
+    """A hidden variable names the one view that the panels ask, by the steps of all attempts."""
+    run = f"long-{steps}"
+    select(
+        full_history,
+        f"""INSERT INTO train_series (run, name, attempt, role, rank, count)
+        VALUES ('{run}', 'loss', 0, 'trainer', 0, 49990), ('{run}', 'loss', 1, 'trainer', 0, {steps - 49990}),
+            ('{run}', 'loss', 1, 'trainer', 1, 2), ('{run}', 'lr', 1, 'trainer', 0, 1)""",
+    )
+    asked = asking.settled(full_history, _asked(full_history, CHOICES | {"run": [run]}))
+    assert asked.variables["goodput"] == [ending]
+    for one in (case("run", "Goodput"), case("run", "Wall time by attempt"), case("run", "Attempts")):
+        assert re.findall(r"train_goodput\w*", one.sql(asked)) == [f"train_goodput{ending}"]
+        asking.columns(full_history, one.sql(asked))

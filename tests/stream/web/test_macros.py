@@ -10,7 +10,9 @@ from stream.web.macros import ALL, Context, MacroError, expand, quote, variables
 from tests.dashboards.story import select
 
 FROM, TO = 1_700_000_000_123, 1_700_003_600_999
-CONTEXT = Context(FROM, TO, 2000, {"run": ["a"], "rank": ["0", "1"], "any": [ALL], "none": []})
+CONTEXT = Context(
+    FROM, TO, 2000, {"run": ["a"], "rank": ["0", "1"], "any": [ALL], "none": [], "word": ["_10s"]}
+)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,8 @@ CONTEXT = Context(FROM, TO, 2000, {"run": ["a"], "rank": ["0", "1"], "any": [ALL
         ("$__conditionalAll(r IN (${rank:singlequote}), $rank)", "r IN ('0', '1')"),
         ("$__conditionalAll(r IN (${any:singlequote}), $any)", "1=1"),
         ("$__conditionalAll(r IN (${none:singlequote}), ${none})", "1=1"),
+        ("FROM t${word:raw} WHERE", "FROM t_10s WHERE"),
+        ("FROM t${none:raw}", "FROM t"),
         ("$__timeFrom(max(a, 'b,)'))", "max(a, 'b,)') >= toDateTime(1700000000)"),
         ("SELECT '$__fromTime ${run}', `$run` -- $__no\n", "SELECT '$__fromTime ${run}', `$run` -- $__no\n"),
     ],
@@ -61,7 +65,9 @@ def test_each_macro_expands_as_the_plugin_does(sql: str, expected: str) -> None:
         ("${run}", r"variable `run`: expected \$\{run:singlequote\}, got \$\{run\}"),
         ("$run", r"variable `run`: expected \$\{run:singlequote\}, got \$run"),
         ("${any:singlequote}", r"variable `any` is All: put the condition into \$__conditionalAll"),
-        ("${other:singlequote}", r"variable `other` has no value \(known: any, none, rank, run\)"),
+        ("${other:singlequote}", r"variable `other` has no value \(known: any, none, rank, run, word\)"),
+        ("t${any:raw}", r"variable `any`: expected letters, digits and underscores, got '\$__all'"),
+        ("t${rank:raw}", r"variable `rank`: expected letters, digits and underscores, got '0', '1'"),
     ],
 )
 def test_what_cannot_be_expanded_is_named(sql: str, message: str) -> None:

@@ -31,6 +31,7 @@ def _ask(url: str, panel: int, ref: str, start: float, end: float, steps: str = 
     query = {
         "dashboard": BOARD.uid, "panel": str(panel), "ref": ref, "points": str(WIDE), "var-run": RUN,
         "var-compare": "-", "var-attempt": "$__all", "var-rank": "$__all", "var-steps": steps,
+        "var-goodput": "_rolled",
         "from": str(int(start * 1000)), "to": str(int(end * 1000)),
     }  # fmt: skip
     answer = http_request("GET", f"{url}/api/query?{urlencode(query)}", headers={"Accept-Encoding": "gzip"})
@@ -38,6 +39,15 @@ def _ask(url: str, panel: int, ref: str, start: float, end: float, steps: str = 
     body = gzip.decompress(answer.body) if packed else answer.body
     assert answer.status == 200, (panel, body[:500])
     return len(answer.body), json.loads(body)
+
+
+def _goodput(url: str) -> list[str]:
+    """What is chosen of the hidden variable that says how goodput is read."""
+    query = {"dashboard": BOARD.uid, "from": "0", "to": "1", "var-run": RUN}
+    answer = http_request("GET", f"{url}/api/variables?{urlencode(query)}")
+    (found,) = (one for one in json.loads(answer.body) if one["name"] == "goodput")
+    assert found["hidden"]
+    return list(found["current"])
 
 
 def _values(frame: Any) -> int:
@@ -83,5 +93,6 @@ def test_bytes_do_not_grow_with_the_run(clickhouse_url: str, tmp_path: Path, siz
     points = make(history, size)
     child, url = start_viewer(tmp_path / "viewer.log", history)
     with ending(child):
+        assert _goodput(url) == ["_rolled"]
         _check_all_panels(url, points)
         _check_parts(url, points)
