@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from operator import sub
 from typing import Any, Final
 
 from emitter.vocabulary import attributes
@@ -136,14 +137,10 @@ class Listener:
             self.last = since(events[place], ends[place])
 
     def _repeat_all(self, events: Sequence[Event], ends: Sequence[int]) -> None:
-        gaps = self.gaps
-        mark = self.mark.time if self.mark is not None else ends[0]
-        for end in ends:
-            if end > mark:
-                gaps.append(end - mark)
-            mark = end
-        self.mark = since(events[-1], mark)
-        self.since = self.mark if gaps else None
+        begin = self.mark.time if self.mark is not None else ends[0]
+        self.gaps.extend([gap for gap in map(sub, ends, [begin, *ends]) if gap > 0])
+        self.mark = since(events[-1], ends[-1])
+        self.since = self.mark if self.gaps else None
 
     def start(self, event: Event) -> None:
         """The event after which something must follow; one that was answered already starts nothing."""

@@ -129,7 +129,8 @@ class Judge:
         if apart and route.single is not None:
             route = route.single
         route.track = track = route.track or Track(route.series, first.values.keys())
-        found = stretch(track, events, emitter.resource)
+        values = list(zip(*[event.values.values() for event in events], strict=True))
+        found = stretch(track, events, values, emitter.resource)
         if found is None:
             return False
         feeds = [feed for _, feed in route.feeds]
@@ -143,13 +144,16 @@ class Judge:
                 self._put(run, emitter, whole, event, {})
             rest.after(event)
 
-        def many(calm: Sequence[Event]) -> None:
+        named = dict(zip(first.values, values, strict=True)) if feeds else {}
+
+        def many(begin: int, end: int) -> None:
+            calm = events[begin:end]
             if apart or not rest.calm(calm):
                 for event in calm:
                     one(event, (), ())
             else:
                 for feed in feeds:
-                    feed.take_all(calm, emitter.resource)
+                    feed.take_all(calm, named, begin, emitter.resource)
 
         found.judge(one, many)
         return True

@@ -22,15 +22,15 @@ LATE: Final = "late"
 def alike(events: Sequence[Event], begin: int, order: SeqOrder) -> int:
     """The end of the events from ``begin`` on that look alike, of one emitter and in order without a gap.
 
-    Alike: the same name and the same names of values. Log lines and ends of emitters are never.
+    Alike: the same name and the same names of values in one order. Log lines and ends of emitters are never.
     """
     first = events[begin]
-    name, resource, names, seq = first.name, first.resource, first.values.keys(), first.seq
+    name, resource, names, seq = first.name, first.resource, [*first.values], first.seq
     if name in _SINGLE or order.held or (seq is not None and seq != order.expected):
         return begin
     for place in range(begin + 1, len(events)):
         event = events[place]
-        if event.name != name or event.resource != resource or event.values.keys() != names:
+        if event.name != name or event.resource != resource or [*event.values] != names:
             return place
         if seq is not None:
             seq += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from stream.diagnose.absence import Listener
@@ -46,11 +46,13 @@ class Feed:
         if slots is not None:
             self.window.push(event.time, self.feeder.spec.source(slots, ()))
 
-    def take_all(self, events: Sequence[Event], resource: Resource) -> None:
-        """The same of several events that have the same names of values."""
+    def take_all(
+        self, events: Sequence[Event], columns: Mapping[str, Sequence[Any]], begin: int, resource: Resource
+    ) -> None:
+        """The same of several events that look alike; from ``begin`` on their values are in the columns."""
         name, tape = self.feeder.name, self.window.tape
         if name is not None and tape.plain:
-            column: list[Any] = [event.values[name] for event in events]
+            column = columns[name][begin : begin + len(events)]
             if set(map(type, column)) == _FLOATS:
                 total: float = sum(column)
                 finite = total - total == 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from stream.diagnose.reading import CONVERT, MISSING, NO_GROUPS, raw
@@ -22,10 +22,11 @@ Pick = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 class Sheet:
-    """The slots of several rules, for events that have just these ``names`` of values."""
+    """The slots of several rules, for events that have just these ``names`` of values, in this order."""
 
     __slots__ = (
-        "_constants", "_flags", "_names", "_numbers", "_others", "_places", "_size", "_stands", "_sure",
+        "_among", "_bounds", "_constants", "_flags", "_numbers", "_others", "_places", "_size", "_stands",
+        "_sure",
     )  # fmt: skip
 
     def __init__(self, slots: Iterable[Slot], names: Collection[str]) -> None:
@@ -36,13 +37,15 @@ class Sheet:
         read = {slot.name for slot in numbers}
         numbers += [Slot("value", slot.name, "number", True) for slot in flags if slot.name not in read]
         self._places = {slot: place for place, slot in enumerate([*numbers, *flags, *constants, *others])}
-        self._names = [slot.name for slot in numbers]
-        self._numbers = taker(self._names)
+        self._numbers = taker([slot.name for slot in numbers])
+        order = list(names)
+        self._among = [order.index(slot.name) for slot in numbers]
         self._size = len(numbers)
         self._flags = tuple(slot.name for slot in flags)
         self._stands = tuple(_stand_in(slot) for slot in numbers)
         self._constants = [_stand_in(slot) for slot in constants]
         self._sure = [True] * len(flags) + self._constants
+        self._bounds = [_extremes([one]) for one in self._sure]
         self._others = tuple((slot.place, slot.name, CONVERT[slot.kind], _stand_in(slot)) for slot in others)
 
     def pick(self, slots: Sequence[Slot]) -> Pick:
@@ -84,30 +87,34 @@ class Sheet:
             found.append(value)
         return found, holes
 
-    def columns(self, events: Sequence[Event], resource: Resource) -> list[list[Any]] | None:
-        """The values of every slot over these events; None unless numbers are finite, or not there at all."""
-        values = [event.values for event in events]
-        found: list[list[Any]] = []
-        for name in self._names:
-            column = _floats([one[name] for one in values])
+    def columns(
+        self, events: Sequence[Event], values: Sequence[Sequence[Any]], resource: Resource
+    ) -> list[Sequence[Any]] | None:
+        """What every slot reads of these events; None unless numbers are finite, or not there at all.
+
+        ``values``: the columns of all values that such events have, in their order.
+        """
+        found: list[Sequence[Any]] = []
+        for place in self._among:
+            column = _floats(values[place])
             if column is None:
                 return None
             found.append(column)
         size = len(events)
         found += [[one] * size for one in self._sure]
-        for place, name, convert, stand_in in self._others:
-            column = _others(place, name, convert, stand_in, events, resource)
-            if column is None:
+        for where, name, convert, stand_in in self._others:
+            other = _others(where, name, convert, stand_in, events, resource)
+            if other is None:
                 return None
-            found.append(column)
+            found.append(other)
         return found
 
-    def extremes(self, columns: Sequence[list[Any]]) -> tuple[list[Any], list[Any]]:
+    def extremes(self, columns: Sequence[Sequence[Any]]) -> tuple[list[Any], list[Any]]:
         """The least and the greatest of each column, both None for texts; turned round where no number is."""
         low: list[Any] = [min(column) for column in columns[: self._size]]
         high: list[Any] = [max(column) for column in columns[: self._size]]
-        for column in columns[self._size :]:
-            least, most = _extremes(column)
+        read = self._size + len(self._sure)
+        for least, most in [*self._bounds, *map(_extremes, columns[read:])]:
             low.append(least)
             high.append(most)
         return low, high
@@ -120,7 +127,7 @@ class Sheet:
         return ABSENT in found
 
 
-def _floats(column: list[Any]) -> list[float] | None:
+def _floats(column: Sequence[Any]) -> Sequence[float] | None:
     """The column as finite floats, None where it has anything else."""
     kinds = set(map(type, column))
     if kinds != _FLOATS:
@@ -137,10 +144,10 @@ def _floats(column: list[Any]) -> list[float] | None:
 def _others(
     place: str, name: str, convert: Callable[[Any], Any], stand_in: Any, events: Sequence[Event],
     resource: Resource,
-) -> list[Any] | None:  # fmt: skip
+) -> Sequence[Any] | None:  # fmt: skip
     """The column of what is no plain number among the values; None where some have it and others do not."""
     if place == "event":
-        given = [getattr(event, name) for event in events]
+        given = list(map(attrgetter(name), events))
     elif place == "value":
         given = [event.values.get(name) for event in events]
     else:
@@ -153,7 +160,7 @@ def _others(
     return None if None in column else column
 
 
-def _extremes(column: list[Any]) -> tuple[Any, Any]:
+def _extremes(column: Sequence[Any]) -> tuple[Any, Any]:
     first = column[0]
     if isinstance(first, bool):
         return all(column), any(column)

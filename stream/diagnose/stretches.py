@@ -40,21 +40,25 @@ class Rest(Protocol):
         ...
 
 
+Many = Callable[[int, int], None]
+"""Takes the events from one place to another, over which every rule is calm."""
+
+
 class Stretch:
     """``events`` of a track; ``columns`` is what its sheet reads of them."""
 
-    def __init__(self, track: Track, events: Sequence[Event], columns: Sequence[list[Any]]) -> None:
+    def __init__(self, track: Track, events: Sequence[Event], columns: Sequence[Sequence[Any]]) -> None:
         self._track = track
         self._events = events
         self._columns = columns
+        self._times = [event.time for event in events]
 
-    def judge(self, one: One, fast: Callable[[Sequence[Event]], None]) -> None:
-        """Go through the events in order. ``fast`` takes those over which every rule is calm."""
-        self._parts(0, len(self._events), 0, self._track.stops, one, fast)
+    def judge(self, one: One, many: Many) -> None:
+        """Go through the events in order."""
+        self._parts(0, len(self._events), 0, self._track.stops, one, many)
 
     def _parts(
-        self, begin: int, end: int, depth: int, stops: Sequence[Stop], one: One,
-        fast: Callable[[Sequence[Event]], None],
+        self, begin: int, end: int, depth: int, stops: Sequence[Stop], one: One, many: Many
     ) -> None:  # fmt: skip
         if depth == len(SIZES):
             columns = [column[begin:end] for column in self._columns]
@@ -63,21 +67,22 @@ class Stretch:
             return
         size = SIZES[depth]
         if depth and end - begin <= size:
-            self._parts(begin, end, depth + 1, stops, one, fast)
+            self._parts(begin, end, depth + 1, stops, one, many)
             return
         for first in range(begin, end, size):
             last = min(first + size, end)
             unsure = self._screened(first, last, stops)
             if unsure:
-                self._parts(first, last, depth + 1, unsure, one, fast)
+                self._parts(first, last, depth + 1, unsure, one, many)
             else:
-                fast(self._events[first:last])
+                many(first, last)
 
     def _screened(self, begin: int, end: int, stops: Sequence[Stop]) -> list[Stop]:
         """The rules that have to look at each sample; the others have learnt these."""
-        columns = [column[begin:end] for column in self._columns]
+        columns, times = self._columns, self._times
+        if end - begin < len(times):
+            columns, times = [column[begin:end] for column in columns], times[begin:end]
         low, high = self._track.sheet.extremes(columns)
-        times = [event.time for event in self._events[begin:end]]
         unsure = []
         for stop in stops:
             series, screen = stop.series, stop.screen
@@ -94,11 +99,16 @@ class Stretch:
         return unsure
 
 
-def stretch(track: Track, events: Sequence[Event], resource: Resource) -> Stretch | None:
-    """These events as a stretch, None where they have to be judged one by one."""
+def stretch(
+    track: Track, events: Sequence[Event], values: Sequence[Sequence[Any]], resource: Resource
+) -> Stretch | None:
+    """These events as a stretch, None where they have to be judged one by one.
+
+    ``values``: the columns of all their values, in the order of their names.
+    """
     if not track.plain:
         return None
-    columns = track.sheet.columns(events, resource)
+    columns = track.sheet.columns(events, values, resource)
     if columns is None or (track.stops and not columns):
         return None
     return Stretch(track, events, columns)

@@ -23,21 +23,21 @@ class Smooth:
 
     def extend(self, values: Sequence[float]) -> None:
         """Take in several finite values."""
-        self.value = self._run(values, [])
-
-    def before_each(self, values: Sequence[float]) -> list[float]:
-        """What it would be before each of these finite values is taken in."""
-        found: list[float] = []
-        self._run(values, found)
-        return found
-
-    def _run(self, values: Sequence[float], before: list[float]) -> float:
         # The same products as in push, without a call for each.
-        alpha, rest, old, note = self._alpha, 1.0 - self._alpha, self.value, before.append
+        alpha, rest, old = self._alpha, 1.0 - self._alpha, self.value
         for value in values:
-            note(old)
             old = value if old != old else rest * old + alpha * value
-        return old
+        self.value = old
+
+    def each(self, values: Sequence[float]) -> list[float]:
+        """Take in several finite values; what it is before each of them."""
+        alpha, rest, old = self._alpha, 1.0 - self._alpha, self.value
+        found = []
+        for value in values:
+            found.append(old)
+            old = value if old != old else rest * old + alpha * value
+        self.value = old
+        return found
 
     def save(self) -> list[float]:
         """The state."""

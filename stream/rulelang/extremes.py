@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable
 from itertools import accumulate
 
-Choose = Callable[[float, float], float]
+Choose = Callable[..., float]
+"""Of several numbers or of a list of them."""
 
 
 class Extreme:
@@ -32,9 +33,8 @@ class Extreme:
         newer = self._newer
         if end != self._end:
             # A value at a time is what happens as a rule.
-            come = (values[-1],) if end == self._end + 1 else values[self._end - base : end - base]
-            for value in come:
-                newer = value if newer != newer else self._choose(newer, value)
+            come = values[-1] if end == self._end + 1 else self._choose(values[self._end - base : end - base])
+            newer = come if newer != newer else self._choose(newer, come)
             self._newer, self._end = newer, end
         older = self._older[ahead]
         return (older if newer != newer else self._choose(older, newer)) + 0.0

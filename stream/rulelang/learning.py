@@ -14,16 +14,17 @@ from typing import Any, Final
 
 from stream.rulelang.averages import Smooth
 from stream.rulelang.bounds import Bounds, Case, Fixed
-from stream.rulelang.functions import TIMES
+from stream.rulelang.functions import EMA, TIMES
 from stream.rulelang.generate import SLOTS, WINDOWS, Code, index
 from stream.rulelang.lazy import MOST_NODES, TooLargeError, let
 from stream.rulelang.model import Program
 from stream.rulelang.windows import Window, shared
 
-_KNOWN: Final = frozenset({"last", "first", "count", "ema"})
+_VALUES: Final = "values"
+_KNOWN: Final = frozenset({_VALUES, "last", "first", "count", "ema"})
 
 Look = tuple[str, int]
-"""A slot, or a statistic of a window, by name and place."""
+"""A slot, or of a window a statistic or what it is fed with, by name and place."""
 Columns = Callable[[int], Sequence[Any]]
 """The values of a slot over a stretch: all of them finite numbers, or none."""
 
@@ -54,6 +55,7 @@ class Learner:
         self._tape_of: dict[int, Source] = {}
         code = Code()
         names: dict[str, Source] = {}
+        fed: dict[str, int] = {}
         for place, group in shared(program.windows).items() if trees is not None else ():
             spec = program.windows[place]
             if spec.event is not None or trees is None:
@@ -64,18 +66,22 @@ class Learner:
                 self._tape_of[member] = source
             self._sources.append(source)
             if source.slot is None:
-                name = self._compile(code, source, trees.sources[place], dict(trees.lets))
+                name = self._compile(code, source, trees.sources[place], dict(trees.lets), fed)
                 if name is not None:
                     names[name] = source
+                known = let(trees.sources[place])
+                if known is not None:
+                    fed.setdefault(known, place)
         if self.whole:
             made = code.build()
             for name, source in names.items():
                 source.compute = made[name]
 
     def _compile(
-        self, code: Code, source: Source, tree: ast.expr, lets: Mapping[str, ast.expr]
-    ) -> str | None:
-        flat = _Flat(lets)
+        self, code: Code, source: Source, tree: ast.expr, lets: Mapping[str, ast.expr],
+        fed: Mapping[str, int],
+    ) -> str | None:  # fmt: skip
+        flat = _Flat(lets, fed)
         try:
             body = flat.visit(tree)
         except TooLargeError:
@@ -101,14 +107,16 @@ class Learner:
             return
         size = len(times)
         seen: dict[Look, Sequence[Any]] = {}
-        pushed = []
         for source in self._sources:
             values, finite = self._values(source, case, columns, seen, size)
+            if not source.asked:
+                if finite:
+                    windows[source.place].tape.extend(finite)
+                continue
             for look in source.asked:
                 seen[look] = _before(look[0], windows[look[1]], values, len(finite) == size)
-            pushed.append((windows[source.place].tape, finite))
-        for tape, finite in pushed:
-            tape.extend(finite)
+            averages = [_smooth(windows[place]) for name, place in source.asked if name == EMA]
+            windows[source.place].tape.extend(finite, averages)
 
     def _in_turn(self, windows: Sequence[Window], columns: Columns, times: Sequence[int]) -> None:
         sources, count = self._program.sources, len(self._program.slots)
@@ -149,8 +157,10 @@ def _finite(values: Sequence[float]) -> Sequence[float]:
 
 def _before(name: str, window: Window, values: Sequence[float], whole: bool) -> Sequence[float]:
     """What the window says before each of these values is pushed to it; ``whole``: all are finite."""
-    if name == "ema":
-        return _averages(window, values, whole)
+    if name == _VALUES:
+        return values
+    if name == EMA:
+        return _averages(_smooth(window), values, whole)
     if name == "count":
         return _counts(window, values)
     if name == "first":
@@ -167,7 +177,9 @@ def _before(name: str, window: Window, values: Sequence[float], whole: bool) -> 
 
 
 def _counts(window: Window, values: Sequence[float]) -> list[float]:
-    held, keep, found = window.count(), float(window.keep), []
+    held, keep, found = window.count(), float(window.keep), list[float]()
+    if held == keep:
+        return [keep] * len(values)
     for value in values:
         found.append(held)
         if value - value == 0.0 and held < keep:
@@ -195,11 +207,18 @@ def _firsts_of_some(window: Window, values: Sequence[float]) -> list[float]:
     return found
 
 
-def _averages(window: Window, values: Sequence[float], whole: bool) -> list[float]:
-    average = Smooth(window.keep)
-    average.value = window.ema()
+def _smooth(window: Window) -> Smooth:
+    """The average of a window by samples: those by time are never learnt at once."""
+    average = window.average
+    if not isinstance(average, Smooth):
+        raise TypeError("expected an average by samples")
+    return average
+
+
+def _averages(average: Smooth, values: Sequence[float], whole: bool) -> list[float]:
+    """What the average is before each; it takes them in."""
     if whole:
-        return average.before_each(values)
+        return average.each(values)
     found = []
     for value in values:
         found.append(average.value)
@@ -209,10 +228,14 @@ def _averages(window: Window, values: Sequence[float], whole: bool) -> list[floa
 
 
 class _Flat(ast.NodeTransformer):
-    """A copy of an expression, lets put in their places, every look at a slot or a window an argument."""
+    """A copy of an expression, lets put in their places, every look at a slot or a window an argument.
 
-    def __init__(self, lets: Mapping[str, ast.expr]) -> None:
+    ``fed``: the windows that a let feeds; their values are looked at rather than computed again.
+    """
+
+    def __init__(self, lets: Mapping[str, ast.expr], fed: Mapping[str, int]) -> None:
         self._lets = lets
+        self._fed = fed
         self._room = MOST_NODES
         self.looks: dict[Look, int] = {}
 
@@ -225,7 +248,10 @@ class _Flat(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> Any:
         name = let(node)
-        return node if name is None else self.visit(self._lets[name])
+        if name is None:
+            return node
+        place = self._fed.get(name)
+        return self.visit(self._lets[name]) if place is None else self._argument((_VALUES, place))
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         place = index(node, SLOTS)

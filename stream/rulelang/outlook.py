@@ -19,6 +19,8 @@ ANY: Final[Interval] = (-math.inf, math.inf)
 NONE: Final[Interval] = (math.inf, -math.inf)
 _LOOK: Final = 128
 """So many of the newest values are looked through for an extreme that stays."""
+_FEW: Final = 4
+"""So many values held for each that comes are looked through faster than their extremes are kept."""
 
 
 class Coming(NamedTuple):
@@ -93,7 +95,7 @@ def _staying(window: Window, coming: Coming) -> list[float]:
 def _min(window: Window, coming: Coming) -> Interval:
     if not _held(window):
         return coming.low, coming.high
-    now = window.min()
+    now = _least(window, coming)
     most = now if not _leaving(window, coming) else min(_staying(window, coming), default=coming.high)
     if most < now:
         most = now
@@ -103,7 +105,7 @@ def _min(window: Window, coming: Coming) -> Interval:
 def _max(window: Window, coming: Coming) -> Interval:
     if not _held(window):
         return coming.low, coming.high
-    now = window.max()
+    now = _most(window, coming)
     least = now if not _leaving(window, coming) else max(_staying(window, coming), default=coming.low)
     return min(least, now), max(now, coming.high)
 
@@ -112,7 +114,19 @@ def _hull(window: Window, coming: Coming) -> Interval:
     """Between the smallest and the largest of all values that are or come into the window."""
     if not _held(window):
         return coming.low, coming.high
-    return min(window.min(), coming.low), max(window.max(), coming.high)
+    return min(_least(window, coming), coming.low), max(_most(window, coming), coming.high)
+
+
+def _least(window: Window, coming: Coming) -> float:
+    """The smallest value now; keeping it up to date costs more than a look through a few."""
+    held = _held(window)
+    return min(window.tape.values[-held:]) if held <= _FEW * coming.ahead else window.min()
+
+
+def _most(window: Window, coming: Coming) -> float:
+    """The largest value now."""
+    held = _held(window)
+    return max(window.tape.values[-held:]) if held <= _FEW * coming.ahead else window.max()
 
 
 def _median(window: Window, coming: Coming) -> Interval:
@@ -172,7 +186,8 @@ def _mean(window: Window, coming: Coming) -> Interval:
     some = values[len(values) - held :]
     # Plain sums of floats are many times cheaper than the exact ones, which would have to learn all that
     # came since; they are off by less than held * 2**-53 of the sum of magnitudes: well inside the room.
-    now, size = sum(some) / held, max(abs(min(some)), abs(max(some)))
+    now, size = sum(some) / held, min(some)
+    size = abs(now) if size >= 0 else max(-size, abs(max(some)))
     least, most = min(now, coming.low), max(now, coming.high)
     if leaving:
         gone = some[:leaving]

@@ -27,10 +27,11 @@ class Tape:
     ``push(time_ns, value)`` appends a value. ``plain``: that is all it does.
     """
 
-    __slots__ = ("averages", "base", "begin", "keep", "plain", "push", "times", "values")
+    __slots__ = ("_most", "averages", "base", "begin", "keep", "plain", "push", "times", "values")
 
     def __init__(self, specs: Sequence[WindowSpec]) -> None:
         self.keep = max(spec.last or MAX_SAMPLES for spec in specs)
+        self._most = 2 * self.keep + _SPARE
         timed = any(TIMES in spec.needs or spec.over_s is not None for spec in specs)
         self.values: list[float] = []
         self.times: list[int] | None = [] if timed else None
@@ -41,20 +42,22 @@ class Tape:
 
     def tidy(self) -> None:
         """Let go of what is too much: for who appends finite values to ``values`` directly."""
-        if len(self.values) >= 2 * self.keep + _SPARE:
+        if len(self.values) >= self._most:
             self.trim()
 
-    def extend(self, values: Sequence[float]) -> None:
-        """Append finite values, of a tape that needs no times."""
-        for one in self.averages:
-            if isinstance(one, Smooth):
-                one.extend(values)
+    def extend(self, values: Sequence[float], known: Sequence[Smooth] = ()) -> None:
+        """Append finite values, of a tape that needs no times. ``known``: averages that have had them."""
+        if not self.plain:
+            for one in self.averages:
+                if isinstance(one, Smooth) and one not in known:
+                    one.extend(values)
         self.values.extend(values)
-        self.tidy()
+        if len(self.values) >= self._most:
+            self.trim()
 
     def _quick_push(self) -> Callable[[int, float], None]:
         values, trim = self.values, self.trim
-        append, most = values.append, 2 * self.keep + _SPARE
+        append, most = values.append, self._most
 
         def push(_time_ns: int, value: float) -> None:
             if value - value == 0.0:
@@ -73,7 +76,7 @@ class Tape:
         for one in self.averages:
             if one is not None:
                 one.push(time_ns, value)
-        if len(self.values) >= 2 * self.keep + _SPARE:
+        if len(self.values) >= self._most:
             self.trim()
 
     def expire(self, limit_ns: int) -> None:
@@ -93,8 +96,8 @@ class Tape:
 
     def trim(self) -> None:
         """Let go of what counts no more, but for a few that a sorted copy may not know of yet."""
-        self.begin = self.first()
-        cut = self.begin - self.base - _SPARE // 4
+        self.begin = begin = self.first()
+        cut = begin - self.base - _SPARE // 4
         if cut > 0:
             self.base += cut
             del self.values[:cut]

@@ -30,8 +30,8 @@ class Window:
     """The last values of a tape. Every statistic but ``count``, ``sum`` and ``changes`` of none is NaN."""
 
     __slots__ = (
-        "_average", "_changes", "_full", "_highest", "_lowest", "_sorted", "_sums", "_trend",
-        "_values", "keep", "tape",
+        "_changes", "_full", "_highest", "_lowest", "_sorted", "_sums", "_trend", "_values",
+        "average", "keep", "tape",
     )  # fmt: skip
 
     def __init__(self, spec: WindowSpec, tape: Tape, index: int = 0) -> None:
@@ -40,7 +40,7 @@ class Window:
         self._values = tape.values
         self.keep = spec.last or MAX_SAMPLES
         self._full = float(self.keep)
-        self._average = tape.averages[index]
+        self.average = tape.averages[index]
         self._sorted: sorted_values.Sorted | None = None
         self._lowest: Extreme | None = None
         self._highest: Extreme | None = None
@@ -111,7 +111,7 @@ class Window:
 
     def ema(self) -> float:
         """Exponential average of all values so far (averages.py)."""
-        return math.nan if self._average is None else self._average.value
+        return math.nan if self.average is None else self.average.value
 
     def slope(self) -> float:
         """Least squares: change per sample, or per second for a window over time; NaN of fewer than two."""
