@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from emitter._guard import guard
 
 # Timing never decides a test; in CI hypothesis is deterministic by a profile of its own.
 _base = settings.get_profile("ci" if os.environ.get("CI") else "default")
@@ -14,6 +18,8 @@ settings.register_profile("here", _base, deadline=None, suppress_health_check=[H
 settings.load_profile("here")
 
 _numbers = count()
+_SILENCED = ("aiokafka", "aiohttp.access", "asyncio", "clickhouse_connect", "urllib3")
+"""Loggers of libraries that a command of ours, run in this process, tells to say less."""
 
 
 @pytest.fixture(autouse=True)
@@ -21,3 +27,16 @@ def own_spool(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     """Emitters that a test starts keep what they cannot deliver where no other looks for it."""
     folder = tmp_path_factory.getbasetemp() / f"spool-{next(_numbers)}"
     monkeypatch.setenv("TRAINWARDEN_SPOOL", str(folder))
+
+
+@pytest.fixture(autouse=True)
+def all_is_logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test hides what happens in the next one."""
+    # One traceback a minute, whoever caused it.
+    monkeypatch.setattr(guard, "_next", 0.0)
+    monkeypatch.setattr(guard, "_hidden", 0)
+    yield
+    for name in _SILENCED:
+        logger = logging.getLogger(name)
+        if logger.level != logging.NOTSET:
+            logger.setLevel(logging.NOTSET)

@@ -12,7 +12,6 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from emitter import _api
-from emitter._guard import guard
 from emitter.testing import Captured, ManualClock, capture
 from tests.emitter.receiver import Receiver
 from tests.keys import SENDER
@@ -30,9 +29,6 @@ def clean(
         if name.startswith(PREFIXES) or name in NAMES:
             monkeypatch.delenv(name)
     monkeypatch.setenv("TRAINWARDEN_STRICT", "1")
-    # One traceback a minute, whoever caused it: the last test's must not hide this one's.
-    monkeypatch.setattr(guard, "_next", 0.0)
-    monkeypatch.setattr(guard, "_hidden", 0)
     # What this machine's kernel says at the moment is not what is tested.
     monkeypatch.setenv("TRAINWARDEN_KERNEL_LOG", "0")
     monkeypatch.setenv("TRAINWARDEN_DATA_DIR", str(tmp_path / "no-stack"))

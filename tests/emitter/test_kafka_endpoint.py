@@ -59,6 +59,10 @@ def _records(broker: str, run: str, enough: int = 1, name: str = "train.step") -
     return unpacked(messages)
 
 
+def _threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == loop.THREAD]
+
+
 def test_steps_and_spans_are_on_the_topics(broker: str) -> None:
     """Each step once, in order, keyed by emitter id; spans on otlp_spans; our ingest reads both."""
     run = uuid.uuid4().hex
@@ -78,12 +82,13 @@ def test_steps_and_spans_are_on_the_topics(broker: str) -> None:
     assert spans.key == key
     (group,) = events.events_from_spans(parse.parse_spans(spans.value))
     assert (group.run, group.events[0].name) == (run, "checkpoint.save")
-    assert loop.THREAD not in {thread.name for thread in threading.enumerate()}
+    wait_for(lambda: not _threads(), what="the end of its thread")
 
 
 def test_commands_and_telemetry_share_one_thread(broker: str) -> None:
     """kafka:// for both costs one thread, and both work."""
     run, seen = uuid.uuid4().hex, list[Any]()
+    wait_for(lambda: not _threads(), what="the end of what another test broke off")
     emitter.on("save")(seen.append)
     _init(run, f"kafka://{broker}", commands=f"kafka://{broker}")
     kafka_side.send(broker, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "save"))
@@ -93,7 +98,7 @@ def test_commands_and_telemetry_share_one_thread(broker: str) -> None:
         return bool(seen)
 
     wait_for(stepped, 60, "the command")
-    assert [thread.name for thread in threading.enumerate()].count(loop.THREAD) == 1
+    assert len(_threads()) == 1
     emitter.shutdown()
 
     assert _records(broker, run)
