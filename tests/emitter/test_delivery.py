@@ -126,7 +126,7 @@ def test_dead_endpoint_changes_nothing_for_the_loop(kind: str, caplog: pytest.Lo
             emitter.shutdown()
 
     assert statistics.median(costs) < 0.005
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     troubles = [record for record in caplog.records if "cannot deliver telemetry" in record.message]
     assert len(troubles) == 1
     assert [record for record in caplog.records if record.levelno >= logging.WARNING

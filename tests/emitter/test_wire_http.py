@@ -32,13 +32,14 @@ class Server:
     """Answers each request with the next of ``answers``, byte for byte; None closes without an answer.
 
     ``keep`` leaves the connection open; ``early`` answers before the body was read. ``requests`` are what
-    came: head and body.
+    came: head and body; ``connections`` were opened and ``closed`` so many of them.
     """
 
     def __init__(self, *answers: bytes | None, keep: bool = True, early: bool = False) -> None:
         self.answers = list(answers)
         self.requests: list[tuple[str, bytes]] = []
         self.connections = 0
+        self.closed = 0
         self._keep, self._early = keep, early
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -64,6 +65,7 @@ class Server:
                 connection.settimeout(10)
                 while self.answers and self._answer(connection, stream):
                     pass
+            self.closed += 1
 
     def _answer(self, connection: socket.socket, stream: object) -> bool:
         head = b""
@@ -155,7 +157,7 @@ def test_kept_connection_that_grew_old_is_replaced_at_once() -> None:
     """A server that closed an idle connection costs no warning and no waiting time."""
     with Server(OK, OK, keep=False) as server, closing(server.port) as exporter:
         assert exporter.send(PAYLOAD).fate is Fate.SENT
-        time.sleep(0.05)
+        wait_for(lambda: server.closed, what="the server to close the connection")
         assert exporter.send(PAYLOAD).fate is Fate.SENT
         assert server.connections == 2
 

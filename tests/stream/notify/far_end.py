@@ -45,6 +45,8 @@ class FarEnd:
         self.replies = list(replies) or [Reply()]
         self.requests: list[Request] = []
         self.url = ""
+        self.over = threading.Event()
+        """Set at the end: nobody waits for an answer any longer."""
         self._lock = threading.Lock()
 
     def take(self, request: Request) -> Reply:
@@ -69,6 +71,7 @@ def serving(*replies: Reply, certificate: tuple[Path, Path] | None = None) -> It
     try:
         yield end
     finally:
+        end.over.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -88,7 +91,7 @@ def _handler(end: FarEnd) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             reply = end.take(Request(self.path, dict(self.headers), body, time.monotonic()))
-            time.sleep(reply.after_s)
+            end.over.wait(reply.after_s)
             self.send_response(reply.status)
             for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
                 self.send_header(name, value)
