@@ -31,6 +31,8 @@ APACHE = "apache"
 """Value of TRAINWARDEN_TEST_KAFKA with which the tests start an Apache Kafka of their own."""
 
 START_TIMEOUT_S = 60.0
+WAIT_S = 60.0
+"""For what takes a second at most: a machine that is shared may take many times as long."""
 _POLL_S = 0.02
 
 
@@ -57,7 +59,7 @@ def free_port() -> int:
             return port
 
 
-def wait_for(condition: Callable[[], T], timeout: float = 30.0, what: str = "the condition") -> T:
+def wait_for(condition: Callable[[], T], timeout: float = WAIT_S, what: str = "the condition") -> T:
     """The first truthy result of the condition; fails the test when there is none in time."""
     deadline = time.monotonic() + timeout
     while not (result := condition()):
@@ -68,7 +70,7 @@ def wait_for(condition: Callable[[], T], timeout: float = 30.0, what: str = "the
 
 
 async def wait_for_async(
-    condition: Callable[[], Awaitable[T]], timeout: float = 30.0, what: str = "the condition"
+    condition: Callable[[], Awaitable[T]], timeout: float = WAIT_S, what: str = "the condition"
 ) -> T:
     """As wait_for, for a coroutine function."""
     deadline = time.monotonic() + timeout
@@ -136,7 +138,7 @@ class Child:
         """SIGSTOP, and wait until every thread has stopped; SIGCONT lets it go on."""
         freeze(self.pid)
 
-    def stop(self, timeout: float = 30.0) -> int:
+    def stop(self, timeout: float = WAIT_S) -> int:
         """SIGTERM, then the exit status; killed when it does not end in time."""
         self.process.terminate()
         try:
@@ -211,7 +213,7 @@ def read_topic(
     topic: str,
     enough: Callable[[list[ConsumerRecord]], object],
     wanted: Callable[[ConsumerRecord], object] = lambda record: True,
-    timeout: float = 30.0,
+    timeout: float = WAIT_S,
 ) -> list[ConsumerRecord]:
     """The wanted records of a topic, read from its beginning until there are enough of them."""
     return asyncio.run(_read_topic(bootstrap, topic, enough, wanted, timeout))

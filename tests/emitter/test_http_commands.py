@@ -196,7 +196,7 @@ def test_a_dead_gateway_costs_one_warning(
     """Training goes on, telemetry flows, shutdown is bounded."""
     with caplog.at_level(logging.WARNING):
         begin(run, f"http://127.0.0.1:{free_port()}", receiver)
-        wait_for(lambda: "cannot read commands from" in caplog.text, 30, "the warning")
+        wait_for(lambda: "cannot read commands from" in caplog.text, what="the warning")
         for step in range(50):
             emitter.step(step, loss=1.0)
         began = time.monotonic()
@@ -216,7 +216,9 @@ def test_a_token_is_asked_for(
     try:
         assert http_request("GET", f"{url}/v1/commands?run={run}").status == 401
         begin(run, url, receiver)
-        wait_for(lambda: "it answered 401 Authorization: expected `Bearer`" in caplog.text, 30, "the warning")
+        wait_for(
+            lambda: "it answered 401 Authorization: expected `Bearer`" in caplog.text, what="the warning"
+        )
         emitter.shutdown()
 
         monkeypatch.setenv("TRAINWARDEN_COMMANDS_TOKEN", "s3cret")

@@ -138,7 +138,7 @@ def test_up_killed_leaves_no_orphan_and_its_history_to_the_next_one(tmp_path: Pa
         assert _ill(data_dir) == []
         _own_metrics(stack)
         up.child.process.kill()
-        wait_for(lambda: all(gone(pid) for pid in stack["pids"].values()), 30, "all parts to be gone")
+        wait_for(lambda: all(gone(pid) for pid in stack["pids"].values()), what="all parts to be gone")
     assert discovery.read_stack(data_dir) is None
     with running_up(data_dir, tmp_path / "second") as up:
         stack = up.ready()

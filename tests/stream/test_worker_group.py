@@ -231,7 +231,7 @@ def test_it_ends_on_sigterm_when_the_broker_is_gone(tmp_path: Path) -> None:
         worker = Worker(bootstrap, tmp_path)
         worker.wait_ready()
         child.kill()
-        wait_for(lambda: worker.get("/healthz")[0] == 200, 30, "the worker to answer without a broker")
+        wait_for(lambda: worker.get("/healthz")[0] == 200, what="the worker to answer without a broker")
         assert worker.child.stop(timeout=30) == 0
     finally:
         child.kill()

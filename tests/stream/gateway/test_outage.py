@@ -77,9 +77,9 @@ def test_starts_before_kafka_and_before_the_topics(tmp_path: Path) -> None:
         assert http_request("GET", f"{url}/readyz").status == 503
         assert http_request("GET", f"{url}/healthz").status == 200
         broker, bootstrap = start_broker(tmp_path / "broker.log", port)
-        wait_for(lambda: "run `trainwarden topics apply`" in (_problem(url) or ""), 30, "the missing topics")
+        wait_for(lambda: "run `trainwarden topics apply`" in (_problem(url) or ""), what="the missing topics")
         asyncio.run(topics.apply(bootstrap)).check()
-        wait_for(lambda: _problem(url) is None, 30, "a ready gateway")
+        wait_for(lambda: _problem(url) is None, what="a ready gateway")
         assert _post(url).status == 200
     finally:
         assert child.stop() == 0
@@ -193,7 +193,7 @@ def test_a_request_under_way_is_finished_before_the_end(broker: str, tmp_path: P
         # An answered request on another connection: the loop has seen this one, too.
         assert _post(url).status == 200
         child.process.terminate()
-        wait_for(lambda: _refuses(url), 30, "the gateway to stop listening")
+        wait_for(lambda: _refuses(url), what="the gateway to stop listening")
         connection.sendall(payload[5:])
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
     assert child.process.wait(60) == 0
