@@ -11,10 +11,11 @@ from statistics import median
 
 import pytest
 import torch
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 import emitter
 from emitter import _api, _tensors
-from emitter.spool.segment import Segment
+from emitter.spool.segment import Segment, size_of
 from tests.emitter.fake_device import Device, Tensor, Torch
 from tests.emitter.receiver import Receiver, attributes
 from tests.emitter.test_processes import start
@@ -42,6 +43,21 @@ def _steps(receiver: Receiver) -> list[int]:
 
 def _files(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "spool").rglob("*.seg"))
+
+
+def _steps_on_disk(tmp_path: Path) -> int:
+    count = 0
+    for path in _files(tmp_path):
+        segment = Segment(path)
+        while (kept := segment.head()) is not None:
+            segment._next += size_of(kept.payload)
+            request = ExportLogsServiceRequest.FromString(kept.payload.body)
+            records = (
+                record for group in request.resource_logs for record in group.scope_logs[0].log_records
+            )
+            count += sum(record.event_name == "train.step" for record in records)
+        segment.close()
+    return count
 
 
 def test_what_a_session_leaves_the_next_one_delivers(
@@ -105,12 +121,13 @@ def test_four_ranks_live_through_an_outage(steps: int, tmp_path: Path) -> None:
     )
     port = free_port()
     code = """
-    import array, resource
+    import array, pathlib, resource
     page = resource.getpagesize()
     def resident():
         return int(open("/proc/self/statm").read().split()[1]) * page
     emitter.step(0, loss=1.0)
-    time.sleep(1)
+    while not list(pathlib.Path(os.environ["TRAINWARDEN_SPOOL"]).rglob("*.seg")):
+        time.sleep(0.01)  # until all that an outage needs is loaded
     print("ready", flush=True)
     before, calls = resident(), array.array("q")
     for number in range(1, int(os.environ["STEPS"])):
@@ -162,14 +179,14 @@ def test_four_ranks_live_through_an_outage(steps: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["nothing listens", "hangs"])
 def test_a_killed_process_loses_one_flush_interval(kind: str, tmp_path: Path) -> None:
     """SIGKILL in an outage: the next process delivers all that is older than the last moment."""
-    with Receiver(hang=True) as hanging:
+    with Receiver(hang=True, port=free_port()) as hanging:
         if kind == "nothing listens":
             hanging._server.server_close()
         child = start(tmp_path, hanging, LOOP, STEPS="200")
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
         assert child.stdout.readline() == "stepped\n"
-        time.sleep(1.5)
+        wait_for(lambda: _steps_on_disk(tmp_path) == 200, what="the steps on disk")
         child.send_signal(signal.SIGKILL)
         child.communicate()
         port = hanging.port
@@ -204,7 +221,7 @@ def test_values_of_a_device_reach_the_disk_while_a_request_hangs(
     """The thread that sends also waits for copies; while it hangs in a request the other one does."""
     device = Device()
     monkeypatch.setattr(_tensors, "_library", lambda: Torch(device))
-    with Receiver(hang=True) as hanging:
+    with Receiver(hang=True, port=free_port()) as hanging:
         _init(hanging.url, export_timeout_s=300.0, shutdown_s=0.1, flush_s=0.02)
         session = _api._session
         assert session is not None
@@ -214,7 +231,7 @@ def test_values_of_a_device_reach_the_disk_while_a_request_hangs(
         assert device.side is not None
         device.side.run()
         wait_for(lambda: not session.queue.items, 60, "an empty queue")
-        wait_for(lambda: sum(Segment(path).pending for path in _files(tmp_path)) >= 50, 60, "steps on disk")
+        wait_for(lambda: _steps_on_disk(tmp_path) == 50, 60, "steps on disk")
         emitter.shutdown()
     _tensors._harbours.pop(device, None)
     assert session.queue.totals == {}
