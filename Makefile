@@ -6,9 +6,12 @@ VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# In the order of the files and from one seed: what fails fails again. `test-shuffled` is for tests that lean on others.
+PYTEST := $(BIN)/python -m pytest --randomly-dont-reorganize --randomly-seed=1
+PYPI_ONLY := -n $(JOBS) --dist worksteal -m "not kafka and not collector and not browser and not nightly"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-kafka test-collector test-browser test-faults test-nightly lint types format bench dashboards lock build clean
+.PHONY: help demo up test test-kafka test-collector test-browser test-faults test-nightly test-shuffled lint types format bench dashboards lock build clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,10 +31,13 @@ up: $(STAMP)  ## the embedded stack in the foreground
 	@$(BIN)/trainwarden up $(ARGS)
 
 test: lint types $(STAMP)  ## lint, types, import contracts, all tests that need PyPI only; JOBS=2 at a time
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not kafka and not collector and not browser and not nightly" $(ARGS)
+	$(PYTEST) $(PYPI_ONLY) $(ARGS)
+
+test-shuffled: $(STAMP)  ## the same tests in a random order, whose seed is in the first lines; SEED=n: in that order
+	$(BIN)/python -m pytest $(PYPI_ONLY) $(if $(SEED),--randomly-seed=$(SEED)) $(ARGS)
 
 test-faults: $(STAMP)  ## the faults alone, with their slow forms: kills, stops, cut lines, full disks, clocks, poison
-	$(BIN)/python -m pytest tests/faults tests/fuzz tests/integration/test_ledger.py tests/integration/test_rebalance.py $(ARGS)
+	$(PYTEST) tests/faults tests/fuzz tests/integration/test_ledger.py tests/integration/test_rebalance.py $(ARGS)
 
 KAFKA_TESTS := tests/kafka tests/integration/test_demo.py tests/stream/test_worker_loop.py \
 	tests/stream/faustkit/test_outlet.py tests/stream/gateway/test_stock_sdk.py \
@@ -39,17 +45,17 @@ KAFKA_TESTS := tests/kafka tests/integration/test_demo.py tests/stream/test_work
 	tests/integration/test_ledger.py tests/integration/test_rebalance.py tests/stream/test_worker_recovery.py
 
 test-kafka: $(STAMP)  ## the same end-to-end tests on Apache Kafka (needs Java 17 and Maven)
-	TRAINWARDEN_TEST_KAFKA=apache $(BIN)/python -m pytest -m "not nightly" $(or $(ARGS),$(KAFKA_TESTS))
+	TRAINWARDEN_TEST_KAFKA=apache $(PYTEST) -m "not nightly" $(or $(ARGS),$(KAFKA_TESTS))
 
 test-collector: $(STAMP)  ## a real OpenTelemetry Collector in the middle (needs Go)
 	@deploy/collector/build >/dev/null
-	$(BIN)/python -m pytest -m "collector and not nightly" $(or $(ARGS),tests/collector)
+	$(PYTEST) -m "collector and not nightly" $(or $(ARGS),tests/collector)
 
 test-browser: $(STAMP)  ## the viewer in chromium (needs Debian's chromium)
-	$(BIN)/python -m pytest -m "browser and not nightly" $(ARGS)
+	$(PYTEST) -m "browser and not nightly" $(ARGS)
 
 test-nightly: $(STAMP)  ## the slow forms
-	$(BIN)/python -m pytest -m "nightly" $(ARGS)
+	$(PYTEST) -m "nightly" $(ARGS)
 
 lint: $(STAMP)  ## ruff and the import contracts
 	$(BIN)/ruff check .
