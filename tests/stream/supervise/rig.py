@@ -14,11 +14,13 @@ from typing import Any
 from tests.fixtures import Child
 
 TIMEOUT_S = 170.0
-FAST = ("--hang-after", "4", "--backoff", "0.05")
+FAST = ("--backoff", "0.05")
+HANGS = ("--hang-after", "4", *FAST)
+"""For tests of hangs alone: a machine that is busy may let any other trainer stand still for as long."""
 
 STEPS = """
-import os, pathlib, sys, time, emitter
-emitter.init(run="small", heartbeat_s=1.0, resources=False)
+import json, os, pathlib, sys, time, emitter
+emitter.init(run="small", resources=False)
 resume = emitter.resume_path()
 start = int(pathlib.Path(resume).read_text()) if resume else 0
 here = pathlib.Path(sys.argv[1])
@@ -36,6 +38,13 @@ def go(until, pause=0.02):
         emitter.step(step, loss=1.0)
         if step % 5 == 0:
             save(step)
+
+def seen():
+    # Until the supervisor can read what has happened so far.
+    now = time.monotonic_ns()
+    pulse = pathlib.Path(os.environ["TRAINWARDEN_PULSE"], f"{os.environ.get('RANK', 0)}.json")
+    while not pulse.exists() or json.loads(pulse.read_text())["monotonic_ns"] < now:
+        time.sleep(0.02)
 """
 """A trainer that saves its step every five, and goes on from there."""
 

@@ -7,22 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.stream.supervise.rig import FAST, STEPS, Result, python, supervise
+from tests.stream.supervise.rig import FAST, HANGS, STEPS, Result, python, supervise
 
 HANG = """
 import ctypes
 def stuck():
-    time.sleep(1.5)  # until it was seen to train
+    seen()
     ctypes.PyDLL(None).pause()
 """
 """pause(2) with the GIL held: no thread of this process runs again."""
+PATIENT = ("--hang-after", "8", *FAST)
+BEAT_S = "1.5"
+"""Three of them without a word are noticed before the time without a step is."""
 
 RANKS = (
-    STEPS
+    "import datetime, torch, torch.distributed as dist\n"  # before anybody looks: it takes its time
+    + STEPS
     + HANG
     + """
-import datetime
-import torch, torch.distributed as dist
 dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=600))
 rank = dist.get_rank()
 for step in range(start, start + 10):
@@ -40,7 +42,8 @@ dist.destroy_process_group()
 
 def test_a_trainer_that_holds_the_gil_is_found_and_resumed(tmp_path: Path) -> None:
     """Stalled, stacks with the culprit's native frame, ended, resumed from the newest verified checkpoint."""
-    done = supervise(tmp_path, python(tmp_path, STEPS + HANG + "go(8)\nif not resume:\n    stuck()\n"))
+    code = STEPS + HANG + "go(8)\nif not resume:\n    stuck()\n"
+    done = supervise(tmp_path, python(tmp_path, code), PATIENT, TRAINWARDEN_HEARTBEAT_S=BEAT_S)
 
     assert done.code == 0
     states = done.states()
@@ -62,7 +65,7 @@ def test_a_trainer_that_holds_the_gil_is_found_and_resumed(tmp_path: Path) -> No
 def test_a_hang_is_only_reported_where_that_is_wanted(tmp_path: Path) -> None:
     """With --on-hang report the trainer is left alone, and may come back."""
     code = STEPS + "import ctypes\ngo(4)\nctypes.PyDLL(None).sleep(9)\nprint('awake')\n"
-    done = supervise(tmp_path, python(tmp_path, code), (*FAST, "--on-hang", "report"))
+    done = supervise(tmp_path, python(tmp_path, code), (*HANGS, "--on-hang", "report"))
 
     assert (done.code, done.out) == (0, b"awake\n")
     assert {"stalled", "dumped"} <= set(done.states())
@@ -72,7 +75,7 @@ def test_a_hang_is_only_reported_where_that_is_wanted(tmp_path: Path) -> None:
 def test_a_long_phase_is_no_hang(tmp_path: Path) -> None:
     """What says that it evaluates, and what is paused, is left alone."""
     code = STEPS + "go(4)\nwith emitter.phase('eval'):\n    time.sleep(7)\nprint('evaluated')\n"
-    done = supervise(tmp_path, python(tmp_path, code))
+    done = supervise(tmp_path, python(tmp_path, code), HANGS)
 
     assert (done.code, done.states()) == (0, ["launched", "exited"])
 
@@ -80,8 +83,9 @@ def test_a_long_phase_is_no_hang(tmp_path: Path) -> None:
 def _two_ranks(tmp_path: Path, trouble: str) -> Result:
     script = python(tmp_path, RANKS.replace("TROUBLE", trouble))[1]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    options = ("--hang-after", "8", "--backoff", "0.05")
-    return supervise(tmp_path, [*launcher, script, str(tmp_path)], options, timeout=400.0)
+    return supervise(
+        tmp_path, [*launcher, script, str(tmp_path)], PATIENT, timeout=400.0, TRAINWARDEN_HEARTBEAT_S=BEAT_S
+    )
 
 
 @pytest.mark.slow
@@ -107,7 +111,7 @@ def test_the_rank_that_hangs_is_named(tmp_path: Path) -> None:
 @pytest.mark.timeout(420)
 def test_one_rank_of_two_is_killed(tmp_path: Path) -> None:
     """The launcher ends the other one and fails; the rank without a last word is named and gets one."""
-    done = _two_ranks(tmp_path, "time.sleep(1.5); os.kill(os.getpid(), 9)")
+    done = _two_ranks(tmp_path, "seen(); os.kill(os.getpid(), 9)")
 
     assert done.code == 0, done.err
     first, second = done.lifecycle("supervisor", "exited")

@@ -18,7 +18,7 @@ from emitter.vocabulary.commands import Ack, Command, decode_ack
 from stream.supervise.orders import Orders
 from tests.fixtures import Child, read_topic
 from tests.keys import SENDER, Held, Pair
-from tests.stream.supervise.rig import FAST, STEPS, Told, python, start, told
+from tests.stream.supervise.rig import FAST, HANGS, STEPS, Told, python, start, told
 from tests.stream.supervise.test_hangs import HANG
 
 ME = Identity("small", "small", 1, 0, 0, 1, None, "e" * 32)
@@ -173,8 +173,7 @@ def test_what_a_hung_trainer_cannot_do_is_done_from_outside(tmp_path: Path, brok
         + "if resume:\n    print('from', resume, emitter.lr_scale())\n    go(20)\n"
         + "else:\n    go(12)\n    stuck()\n"
     )
-    options = (*FAST[2:], "--hang-after", "4", "--on-hang", "report")
-    child, read = _supervised(tmp_path, broker, code, run, options)
+    child, read = _supervised(tmp_path, broker, code, run, (*HANGS, "--on-hang", "report"))
     child.wait_until(lambda: _words(read, "stalled"), "the hang", 90.0)
 
     dump = _command("dump_stacks", id=f"{run}-1", run=run, attempt=0)

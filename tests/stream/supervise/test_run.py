@@ -153,7 +153,7 @@ json.loads("{")
 
 def test_a_killed_rank_gets_its_last_word(tmp_path: Path) -> None:
     """SIGKILL leaves no time to say anything: the supervisor says it in the rank's place."""
-    code = STEPS + "import signal, time\ngo(3)\ntime.sleep(1.5)\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    code = STEPS + "import signal\ngo(3)\nseen()\nos.kill(os.getpid(), signal.SIGKILL)\n"
     done = supervise(tmp_path, python(tmp_path, code), ONCE)
 
     assert done.code == 137
