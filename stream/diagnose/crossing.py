@@ -80,7 +80,7 @@ class Crossing:
         meeting.floor = NEVER
         meeting.watermark.tick(clock)
         if meeting.alone:
-            self._judge.tick(run, now, out)
+            self._judge.tick(run, (now, now), out)
             self._decider.settle(run, out)
         else:
             self._advance(run, *meeting.watermark.levels(), out)
@@ -107,8 +107,8 @@ class Crossing:
             lane = meeting.lanes[number]
             if lane.waits(levels[number]):
                 self._events(run, number, lane, levels[number], out)
-        if meeting.quiet_ns <= strict < ENDLESS:
-            self._judge.tick(run, strict, out)
+        if strict < ENDLESS and meeting.quiet_by(strict, bounded):
+            self._judge.tick(run, levels, out)
         for number in LANES:
             lane = meeting.lanes[number]
             if lane.turns:

@@ -12,7 +12,7 @@ from emitter.vocabulary import events as words
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose import transitions, verdicts
 from stream.diagnose.counts import Counts
-from stream.diagnose.crossings import Crossings
+from stream.diagnose.crossings import STRICT, Crossings
 from stream.diagnose.echoes import echo_of
 from stream.diagnose.logmatch import LogMatcher, Matches
 from stream.diagnose.plans import DIAGNOSIS, Plan, Plans
@@ -272,7 +272,7 @@ class Judge:
             series.emitter = emitter.key
             run.open[series.rule.id, series.key] = series
             if series.plan.quiet:
-                run.meeting.quiet_ns = min(run.meeting.quiet_ns, event.time + series.plan.keep_ns)
+                run.meeting.await_quiet(event.time + series.plan.keep_ns, self._lane(series))
         if series.diagnosis is not None:
             return verdicts.STILL, ""
         return self.publisher.fire(run, series, event.time, lambda: _diagnosis(emitter, series, event), out)
@@ -284,16 +284,20 @@ class Judge:
         self._close(run, series, event.time, transitions.CLEARED, out, event, series.evidence())
         return verdicts.RESOLVED, transitions.CLEARED
 
-    def tick(self, run: Run, now: int, out: list[Diagnosis]) -> None:
-        """Everything until now was read: log series that stayed quiet resolve."""
+    def tick(self, run: Run, levels: Sequence[int], out: list[Diagnosis]) -> None:
+        """Everything up to these levels of the lanes was read: log series that stayed quiet resolve."""
         meeting = run.meeting
-        meeting.quiet_ns = ENDLESS
+        meeting.quiet_ns = [ENDLESS for _ in levels]
         for series in [series for series in run.open.values() if series.plan.quiet]:
-            until = series.last_match + series.plan.keep_ns
-            if now >= until:
+            until, lane = series.last_match + series.plan.keep_ns, self._lane(series)
+            if levels[lane] >= until:
                 self._grow_quiet(run, series, out)
             else:
-                meeting.quiet_ns = min(meeting.quiet_ns, until)
+                meeting.await_quiet(until, lane)
+
+    def _lane(self, series: Series) -> int:
+        """The lane whose level says how far this series was judged."""
+        return self.crossings.lane(series.rule.id) if series.plan.cross_rank else STRICT
 
     def end_emitter(self, run: Run, emitter: Emitter, time_ns: int, out: list[Diagnosis]) -> None:
         """The process ended: what is open for it alone ends."""

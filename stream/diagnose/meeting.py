@@ -18,8 +18,8 @@ from stream.rulelang.model import Rule
 class Meeting:
     """State of one attempt. ``alone``: one emitter only, everything is answered at once; ``only``: its key.
 
-    ``place`` is that of the present event; none of its turns has a place before ``floor``. ``quiet_ns``: no
-    open log series is quiet for long enough before it. ``over``: the attempt ended.
+    ``place`` is that of the present event; none of its turns has a place before ``floor``. ``quiet_ns``: by
+    lane, no open log series is quiet for long enough before it. ``over``: the attempt ended.
     """
 
     __slots__ = (
@@ -34,16 +34,15 @@ class Meeting:
         self.over = False
         self.only: str | None = None
         self.place = self.floor = NEVER
-        self.quiet_ns = ENDLESS
+        self.quiet_ns = [ENDLESS for _ in LANES]
         self.numbers = 0
 
     def hear(self, source: str, resource: Resource, event: Event, reading: Reading) -> bool:
         """An event of an emitter, in order. True when the emitter is alone from now on, and was not."""
         watermark, in_order = self.watermark, event.name not in UNNUMBERED
-        floor = watermark.heard(source)
         at = event.time if event.end is None else event.end
-        self.place = watermark.hear(source, resource, at, in_order, reading)
-        self.floor = floor if in_order else self.place
+        # An absence lies before the heartbeat that proves it, by more than anybody waits: weighed as of then.
+        self.floor = self.place = watermark.hear(source, resource, at, in_order, reading)
         was, self.alone = self.alone, watermark.alone
         self.only = source if self.alone else None
         return self.alone and not was
@@ -60,7 +59,15 @@ class Meeting:
     @property
     def idle(self) -> bool:
         """Whether nothing waits for the watermark."""
-        return self.quiet_ns == ENDLESS and self.lanes[STRICT].idle and self.lanes[BOUNDED].idle
+        return min(self.quiet_ns) == ENDLESS and self.lanes[STRICT].idle and self.lanes[BOUNDED].idle
+
+    def await_quiet(self, until_ns: int, lane: int) -> None:
+        """An open log series ends when everything until then was judged in this lane, and none matched."""
+        self.quiet_ns[lane] = min(self.quiet_ns[lane], until_ns)
+
+    def quiet_by(self, strict: int, bounded: int) -> bool:
+        """Whether an open log series may have been quiet for long enough at these levels."""
+        return self.quiet_ns[STRICT] <= strict or self.quiet_ns[BOUNDED] <= bounded
 
     def ready(self, lane: int, level: int) -> int:
         """Up to where the turns of a lane may be taken."""

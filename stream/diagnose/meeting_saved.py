@@ -8,7 +8,7 @@ from typing import Any
 
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose.alignment import Alignment
-from stream.diagnose.crossings import Crossings
+from stream.diagnose.crossings import BOUNDED, STRICT, Crossings
 from stream.diagnose.inhibition import Held, Inhibition, Symptom
 from stream.diagnose.lane import Lane, Member, Turn
 from stream.diagnose.latest import Latest
@@ -31,7 +31,8 @@ def save_meeting(meeting: Meeting, symptoms: Iterable[Symptom]) -> dict[str, Any
         "watermark": meeting.watermark.save(),
         "alone": meeting.alone,
         "only": meeting.only,
-        "quiet_ns": meeting.quiet_ns,
+        "quiet_ns": meeting.quiet_ns[STRICT],
+        "quiet_bounded_ns": meeting.quiet_ns[BOUNDED],
         "numbers": meeting.numbers,
         "held": [_save_held(held[number]) for number in sorted(held)],
         "opened": [[one.rule.id, list(one.key), one.held.number] for one in opened if one.held is not None],
@@ -47,7 +48,9 @@ def load_meeting(
     meeting = Meeting(crossings, lateness_ns)
     meeting.watermark = Watermark.load(lateness_ns, saved["watermark"])
     meeting.alone, meeting.only = saved["alone"], saved["only"]
-    meeting.quiet_ns, meeting.numbers = saved["quiet_ns"], saved["numbers"]
+    meeting.numbers, quiet_ns = saved["numbers"], saved["quiet_ns"]
+    # Snapshots of before have one moment for both lanes.
+    meeting.quiet_ns = [quiet_ns, saved.get("quiet_bounded_ns", quiet_ns)]
     open_numbers = {number for _, _, number in saved["opened"]}
     gone = [one[5] for one in saved["held"] if one[1] not in rules and one[6] and one[0] not in open_numbers]
     held = {one[0]: _load_held(one, rules[one[1]]) for one in saved["held"] if one[1] in rules}

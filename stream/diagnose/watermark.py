@@ -135,11 +135,6 @@ class Watermark:
             else:
                 del self._behind[source]
 
-    def heard(self, source: str) -> int:
-        """Up to where this source was heard in order, NEVER if it was not."""
-        one = self._sources.get(source)
-        return NEVER if one is None else one.heard
-
     def last(self, source: str) -> int:
         """The latest place of this source."""
         one = self._sources.get(source)

@@ -21,6 +21,12 @@ HANG = """\
   summary: "no step for {silent:.0f} s"
   absent: {of: train.step, for: 3s, phases: [train]}
   inhibited_by: [memory]"""
+UNSAVED = """\
+- id: unsaved
+  category: checkpoint_stale
+  summary: "no save for {silent:.0f} s"
+  absent: {of: checkpoint.save, for: 3s, phases: [train]}
+  inhibited_by: [failed]"""
 
 ACROSS = rules(
     rule("when: grad_norm > 10", name="cause"),
@@ -57,6 +63,7 @@ ACROSS = rules(
     rule("when: loss > 5\ninhibited_by: [delayed, cause]", name="a-chain"),
     rule("when: loss > 1\nkeep_firing: 1s\ninhibited_by: [a-chain]", name="a-long-chain"),
     HANG,
+    rule("when: loss > 5\ninhibited_by: [hang]", name="stuck"),
 )  # fmt: skip
 """Rules over several ranks, rules with causes on any rank, and rules on diagnoses: all on numbered events."""
 
@@ -65,7 +72,16 @@ WITH_SPANS = rules(
     rule("when: duration > 2 * peers.median(duration)", name="slow-save", on="checkpoint.save"),
     rule("when: loss > 10\ninhibited_by: [failed]", name="symptom"),
     rule("when: state == 'resolved'\nby: [run]\nkeep_firing: 3s", name="calmer", on="diagnosis"),
-)
+    rule("match: [memory]\nkeep_firing: 2s\ninhibited_by: [failed]", name="memory", on="train.log"),
+    rule(
+        "match: [memory]\nkeep_firing: 2s\nby: [run, node]\ninhibited_by: [failed]",
+        name="crowd", on="train.log",
+    ),
+    rule("match: [memory]\nfor: 2\nkeep_firing: 2s\nby: [run]", name="whole", on="train.log"),
+    HANG,
+    UNSAVED,
+    rule("when: loss > 5\ninhibited_by: [hang, unsaved]", name="stuck"),
+)  # fmt: skip
 """The same with spans, which come in no order."""
 
 KINDS = ("step", "step", "step", "step", "line", "beat", "resource", "eval", "end", "save")
