@@ -15,7 +15,8 @@ from emitter.vocabulary.diagnoses import Diagnosis
 from stream.history.client import connect
 from tests.integration.ledger_events import COMMANDING, KINDS, Load, undisturbed
 
-SETTLE_S: Final = 300.0
+STILL_S: Final = 180.0
+"""History that has not grown for so long will not grow any more, however slow the machine."""
 
 _TABLES: Final = {
     "train_steps": ("name", [vocabulary.STEP]),
@@ -45,13 +46,16 @@ class Books:
         """How many different records are there, over all tables."""
         return int(self._rows(f"SELECT uniqExact(emitter, seq) FROM ({_all_tables()})")[0][0])
 
-    def has(self, transitions: int, commands: int) -> bool:
-        """Whether as much is there: all records, so many transitions and commands."""
-        return (
-            self.stored() >= self._load.total
-            and len(self.transitions()) >= transitions
-            and len(self.commands()) >= commands
-        )
+    def wait(self, transitions: int, commands: int) -> None:
+        """Until all records, so many transitions and commands are there, or nothing more comes."""
+        wanted, had, since = (self._load.total, transitions, commands), (0, 0, 0), time.monotonic()
+        while time.monotonic() < since + STILL_S:
+            has = (self.stored(), len(self.transitions()), len(self.commands()))
+            if all(there >= want for there, want in zip(has, wanted, strict=True)):
+                return
+            if has != had:
+                had, since = has, time.monotonic()
+            time.sleep(2.0)
 
     def wrong_records(self) -> dict[str, Any]:
         """Everything that is not exactly once; empty where all is well."""
@@ -122,9 +126,7 @@ def audit(clickhouse: str, load: Load, obeyed: set[str]) -> None:
     firing = [one for one in expected if one.state == diagnoses.FIRING]
     assert len({one.rule for one in firing}) == KINDS, "a seeded fault is not one"
     wanted = Counter(map(_transition, expected))
-    deadline = time.monotonic() + SETTLE_S
-    while not books.has(len(wanted), load.runs) and time.monotonic() < deadline:
-        time.sleep(0.5)
+    books.wait(len(wanted), load.runs)
     print(f"published again under the same id: {books.repeats()}")
 
     wrong = books.wrong_records()

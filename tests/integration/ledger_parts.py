@@ -28,7 +28,9 @@ from tests.integration.ledger_events import RULES, Load, Request
 from tests.stream.loop_rig import signing_key
 
 READY_S: Final = 150.0
-COMMANDS_S: Final = 400.0
+COMMANDS_S: Final = 1200.0
+POLICY: Final = "lifetime: 2h\n"
+"""Counted is whether each command is there once: a slow machine must not make one too old to be sent."""
 GATEWAY, CLICKHOUSE, LOOP, HISTORY = "gateway", "clickhouse", "loop", "history"
 KILLED: Final = (LOOP, GATEWAY, HISTORY, CLICKHOUSE)
 """In this order, again and again."""
@@ -99,6 +101,7 @@ class Site:
         self._topics = partitions, replication
         (folder / "rules").mkdir()
         (folder / "rules" / "ledger.yaml").write_text(rules)
+        (folder / "policy.yaml").write_text(POLICY)
         self._env = {**os.environ, ENV_SIGNING_KEY: str(signing_key(folder).path)}
         self.parts: dict[str, Part] = {}
         port = free_port()
@@ -117,7 +120,8 @@ class Site:
         name = app if number == 0 else f"{app}-{number}"
         argv = [
             "worker", "--app", app, "--kafka", self.kafka, "--clickhouse", self.clickhouse, "--mode", "act",
-            "--rules", str(self.folder / "rules"), "--data-dir", str(self.folder / name),
+            "--rules", str(self.folder / "rules"), "--policy", str(self.folder / "policy.yaml"),
+            "--data-dir", str(self.folder / name),
         ]  # fmt: skip
         return self._add(name, argv, free_port(), "/readyz", "--health-port")
 
