@@ -29,7 +29,7 @@ def test_history_without_clickhouse_is_behind_and_not_stuck(broker: str, tmp_pat
     port, gone = free_port(), f"http://127.0.0.1:{free_port()}"
     command = [
         *CLI, "worker", "--app", "history", "--kafka", broker, "--clickhouse", gone,
-        "--health-port", str(port), "--stuck-after", "2", "--data-dir", str(tmp_path / "data"),
+        "--health-port", str(port), "--stuck-after", "5", "--data-dir", str(tmp_path / "data"),
     ]  # fmt: skip
     child, pages = Child(command, tmp_path / "log"), Pages(port)
     try:
@@ -43,7 +43,7 @@ def test_history_without_clickhouse_is_behind_and_not_stuck(broker: str, tmp_pat
 
 
 async def _pile_up(broker: str, pages: Pages) -> None:
-    rank, until = Rank("health-history"), time.monotonic() + 6
+    rank, until = Rank("health-history"), time.monotonic() + 12
     async with Ends(broker) as ends:
         while time.monotonic() < until or pages.value("trainwarden_history_retries_total") < 2:
             await ends.send(topics.OTLP_LOGS, rank.step(rank.seq, grad_norm=1.0), partition=1)

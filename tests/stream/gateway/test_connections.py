@@ -34,7 +34,7 @@ def test_who_does_not_end_his_headers_is_cut_off() -> None:
 
 
 async def _cut_off() -> None:
-    connections, slow, go_on = Connections(0.2, 0.4, 0.1), asyncio.Event(), asyncio.Event()
+    connections, slow, go_on = Connections(1.0, 2.0, 0.1), asyncio.Event(), asyncio.Event()
 
     async def handle(request: web.Request) -> web.Response:
         connections.begin(request.protocol)
