@@ -5,7 +5,7 @@
 
 CREATE VIEW IF NOT EXISTS train_step_times {on_cluster}
 AS SELECT
-    run, attempt, at, step,
+    run, attempt, role, rank, at, step,
     if(timed, toInt64(least(step_s, 1e9) * 1e9), toInt64(-1)) AS took,
     toInt64(least(data_s, 1e9) * 1e9) AS waited,
     step >= 0 AND (step + 1 < reached OR (step + 1 = reached AND (before_at = 0 OR before != step))) AS again,
@@ -26,7 +26,8 @@ FROM
     FROM
     (
         SELECT
-            s.run AS run, s.attempt AS attempt, toUnixTimestamp64Nano(s.time) AS at, s.step AS step,
+            s.run AS run, s.attempt AS attempt, any(s.role) AS role, any(s.rank) AS rank,
+            toUnixTimestamp64Nano(s.time) AS at, s.step AS step,
             countIf(s.name = 'step_time' AND isFinite(s.value) AND s.value >= 0) > 0 AS timed,
             maxIf(s.value, s.name = 'step_time' AND isFinite(s.value) AND s.value >= 0) AS step_s,
             maxIf(s.value, s.name = 'data_time' AND isFinite(s.value) AND s.value >= 0) AS data_s
@@ -42,101 +43,91 @@ FROM
 
 CREATE VIEW IF NOT EXISTS train_goodput {on_cluster}
 AS WITH
--- One row for the begin and one for the end of each attempt, one for each step and for each standstill.
-marks AS
+-- Steps (kind 0) and standstills (hang 1, paused 2, checkpoint 3) of each attempt, at one time, the step comes first.
+told AS
 (
     SELECT
-        run, attempt, 0 AS place, 'began' AS kind, toUnixTimestamp64Nano(began) AS at,
-        toUnixTimestamp64Nano(ended) AS until, toInt64(-1) AS took, toInt64(0) AS waited, 0 AS again, 0 AS same
-    FROM train_attempts
-    UNION ALL
-    SELECT run, attempt, 2, 'ended', toUnixTimestamp64Nano(ended), 0, -1, 0, 0, 0
-    FROM train_attempts
-    UNION ALL
-    SELECT run, attempt, 1, 'step', at, 0, took, waited, again, same
-    FROM train_step_times
-    UNION ALL
-    SELECT
-        run, attempt, 1, kind, toUnixTimestamp64Nano(began),
-        if(ended IS NULL, toInt64(9e18), toUnixTimestamp64Nano(assumeNotNull(ended))), -1, 0, 0, 0
-    FROM train_standstills
-    WHERE rank = -1 OR (run, attempt, role, rank) IN (SELECT f.run, f.attempt, f.role, f.rank FROM train_reference AS f)
+        run, attempt, anyIf((role, rank), kind = 0) AS who,
+        arraySort(arrayConcat(
+            groupArrayIf((at, kind, until, took, waited, again, same), kind = 0),
+            arrayMap(x -> x.3, arrayFilter(
+                x -> x.2 = -1 OR (x.1, x.2) = who,
+                groupArrayIf((role, rank, (at, kind, until, took, waited, again, same)), kind > 0)
+            ))
+        )) AS marks
+    FROM
+    (
+        SELECT run, attempt, role, rank, at, 0 AS kind, step AS until, took, waited, again, same
+        FROM train_step_times
+        UNION ALL
+        SELECT
+            run, attempt, role, rank, toUnixTimestamp64Nano(began),
+            indexOf(['hang', 'paused', 'checkpoint'], kind),
+            if(ended IS NULL, toInt64(9e18), toUnixTimestamp64Nano(assumeNotNull(ended))), -1, 0, 0, 0
+        FROM train_standstills
+    )
+    GROUP BY run, attempt
 ),
--- Each belongs to the gap between two steps in which it began.
-placed AS
+-- Each gap ends with a step, the last one with the attempt, a standstill is of the gap in which it began.
+attempts AS
 (
     SELECT
-        *,
-        max(if(kind = 'began', at, toInt64(0))) OVER so_far AS opens,
-        max(if(kind = 'began', until, toInt64(0))) OVER so_far AS closes,
-        countIf(kind = 'step') OVER before AS gap,
-        maxIf(at, kind = 'step') OVER before AS step_before
-    FROM marks
-    WINDOW
-        so_far AS (
-            PARTITION BY run, attempt ORDER BY place, at, kind != 'step'
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ),
-        before AS (
-            PARTITION BY run, attempt ORDER BY place, at, kind != 'step'
-            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        )
+        a.run AS run, a.attempt AS attempt,
+        (a.run_name, a.began, a.ended, a.gpus, a.state) AS about,
+        toUnixTimestamp64Nano(a.began) AS opens,
+        toUnixTimestamp64Nano(a.ended) AS closes,
+        toUnixTimestamp64Nano(coalesce(a.followed_by, a.ended)) AS next_opens,
+        arrayReverseSplit(x -> x.2 = 0, arrayPushBack(t.marks, (closes, 4, 0, -1, 0, 0, 0))) AS gaps,
+        arrayMap(gap -> least(closes, greatest(opens, gap[-1].1)), gaps) AS stops
+    FROM train_attempts AS a
+    LEFT JOIN told AS t ON t.run = a.run AND t.attempt = a.attempt
 ),
-gaps AS
-(
-    SELECT
-        run, attempt, gap,
-        any(closes) AS last,
-        least(any(closes), greatest(any(opens), any(step_before))) AS start,
-        maxIf(at, kind IN ('step', 'ended')) AS closed,
-        countIf(kind = 'step') AS is_step,
-        maxIf(p.took, kind = 'step') AS took,
-        maxIf(p.waited, kind = 'step') AS waited,
-        maxIf(p.again, kind = 'step') AS again,
-        maxIf(p.same, kind = 'step') AS same,
-        arraySort(x -> x.2, groupArrayIf(
-            (indexOf(['hang', 'paused', 'checkpoint'], kind), at, until), kind IN ('hang', 'paused', 'checkpoint')
-        )) AS stood
-    FROM placed AS p
-    GROUP BY run, attempt, gap
-),
--- A step is the last part of its gap, as long as it says; what is before it is setup or idle.
+-- A step is the last part of its gap, as long as it says, what is before it is setup or idle.
 lengths AS
 (
     SELECT
-        *,
-        greatest(start, least(last, closed)) AS stop,
+        run, attempt, about, opens, closes, next_opens, first, stop, start, arrayPopBack(gap) AS stood,
+        gap[-1].2 = 0 AS is_step, gap[-1].5 AS waited, gap[-1].6 AS again, gap[-1].7 AS same,
         multiIf(
-            is_step = 0, toInt64(0), took >= 0, least(took, stop - start), gap = 0, toInt64(0), stop - start
+            NOT is_step, toInt64(0), gap[-1].4 >= 0, least(gap[-1].4, stop - start), first, toInt64(0), stop - start
         ) AS step_ns,
         stop - step_ns AS middle
-    FROM gaps
+    FROM attempts
+    ARRAY JOIN
+        gaps AS gap, stops AS stop, arrayPushFront(arrayPopBack(stops), opens) AS start,
+        arrayMap(n -> n = 1, arrayEnumerate(gaps)) AS first
 ),
+-- How long it stood before the step and in it: hanging, hanging or paused, in all.
 parts AS
 (
     SELECT
-        run, attempt, is_step, again, same, gap, step_ns, waited,
-        middle - start AS before_ns,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, middle)), done.2 + greatest(toInt64(0), least(x.3, middle) - greatest(done.1, x.2))), arrayFilter(x -> x.1 <= 1, stood), (start, toInt64(0))), 2) AS hang_1,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, middle)), done.2 + greatest(toInt64(0), least(x.3, middle) - greatest(done.1, x.2))), arrayFilter(x -> x.1 <= 2, stood), (start, toInt64(0))), 2) AS paused_1,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, middle)), done.2 + greatest(toInt64(0), least(x.3, middle) - greatest(done.1, x.2))), stood, (start, toInt64(0))), 2) AS stood_1,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, stop)), done.2 + greatest(toInt64(0), least(x.3, stop) - greatest(done.1, x.2))), arrayFilter(x -> x.1 <= 1, stood), (middle, toInt64(0))), 2) AS hang_2,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, stop)), done.2 + greatest(toInt64(0), least(x.3, stop) - greatest(done.1, x.2))), arrayFilter(x -> x.1 <= 2, stood), (middle, toInt64(0))), 2) AS paused_2,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, stop)), done.2 + greatest(toInt64(0), least(x.3, stop) - greatest(done.1, x.2))), stood, (middle, toInt64(0))), 2) AS stood_2,
-        least(waited, step_ns - stood_2) AS data_ns
+        *,
+        arrayMap(
+            (gravest, since, until) -> toInt64(arrayReduce(
+                'intervalLengthSumIf',
+                arrayMap(x -> greatest(since, least(until, x.1)), stood),
+                arrayMap(x -> greatest(since, least(until, x.3)), stood),
+                arrayMap(x -> x.2 <= gravest AND x.1 < x.3, stood)
+            )),
+            [1, 2, 3, 1, 2, 3], [start, start, start, middle, middle, middle],
+            [middle, middle, middle, stop, stop, stop]
+        ) AS st,
+        least(waited, step_ns - st[6]) AS data_ns
     FROM lengths
 ),
 summed AS
 (
     SELECT
-        run, attempt,
-        sumIf(before_ns - paused_1, gap = 0) AS setup,
-        sumIf(step_ns - stood_2 - data_ns, NOT again) AS productive,
-        sumIf(step_ns - stood_2 - data_ns, again) AS recomputed,
+        run, attempt, any(about) AS a,
+        any(next_opens) - any(opens) AS wall_ns,
+        any(next_opens) - any(closes) AS restart_ns,
+        sumIf(middle - start - st[2], first) AS setup,
+        sumIf(step_ns - st[6] - data_ns, NOT again) AS productive,
+        sumIf(step_ns - st[6] - data_ns, again) AS recomputed,
         sum(data_ns) AS data_wait,
-        sum(if(gap = 0, 0, stood_1 - paused_1) + stood_2 - paused_2) AS checkpoint,
-        sum(hang_1 + hang_2) AS hang,
-        sum(paused_1 - hang_1 + paused_2 - hang_2) AS paused,
+        sum(if(first, 0, st[3] - st[2]) + st[6] - st[5]) AS checkpoint,
+        sum(st[1] + st[4]) AS hang,
+        sum(st[2] - st[1] + st[5] - st[4]) AS paused,
         countIf(is_step AND NOT same) AS steps,
         countIf(is_step AND NOT same AND again) AS recomputed_steps
     FROM parts
@@ -144,11 +135,11 @@ summed AS
 )
 SELECT
     s.run AS run,
-    a.run_name AS run_name,
+    s.a.1 AS run_name,
     s.attempt AS attempt,
-    a.began AS began,
-    a.ended AS ended,
-    wall_ns / 1e9 AS wall,
+    s.a.2 AS began,
+    s.a.3 AS ended,
+    s.wall_ns / 1e9 AS wall,
     s.setup / 1e9 AS setup,
     s.productive / 1e9 AS productive,
     s.recomputed / 1e9 AS recomputed,
@@ -156,23 +147,15 @@ SELECT
     s.checkpoint / 1e9 AS checkpoint,
     s.hang / 1e9 AS hang,
     s.paused / 1e9 AS paused,
-    restart_ns / 1e9 AS restart,
-    (wall_ns - s.setup - s.productive - s.recomputed - s.data_wait - s.checkpoint - s.hang - s.paused - restart_ns)
+    s.restart_ns / 1e9 AS restart,
+    (s.wall_ns - s.setup - s.productive - s.recomputed - s.data_wait - s.checkpoint - s.hang - s.paused - s.restart_ns)
         / 1e9 AS idle,
-    if(wall_ns > 0, s.productive / wall_ns, 0) AS goodput,
+    if(s.wall_ns > 0, s.productive / s.wall_ns, 0) AS goodput,
     s.steps AS steps,
     s.recomputed_steps AS recomputed_steps,
-    a.gpus AS gpus,
-    a.state AS state
-FROM summed AS s
-INNER JOIN
-(
-    SELECT
-        *,
-        toUnixTimestamp64Nano(coalesce(followed_by, ended)) - toUnixTimestamp64Nano(began) AS wall_ns,
-        toUnixTimestamp64Nano(coalesce(followed_by, ended)) - toUnixTimestamp64Nano(ended) AS restart_ns
-    FROM train_attempts
-) AS a ON a.run = s.run AND a.attempt = s.attempt;
+    s.a.4 AS gpus,
+    s.a.5 AS state
+FROM summed AS s;
 
 CREATE VIEW IF NOT EXISTS train_goodput_runs {on_cluster}
 AS SELECT

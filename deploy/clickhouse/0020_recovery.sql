@@ -6,55 +6,48 @@
 
 CREATE VIEW IF NOT EXISTS train_goodput_rolled {on_cluster}
 AS WITH
-buckets AS
+-- Ten seconds of steps (kind 0) and standstills (hang 1, paused 2, checkpoint 3) of each attempt.
+told AS
 (
     SELECT
-        b.run AS run, b.attempt AS attempt, toInt64(toUnixTimestamp(b.time)) * 1000000000 AS at,
-        sum(b.count + b.not_finite) AS records, min(b.first_step) AS low, max(b.last_step) AS high
-    FROM train_steps_10s AS b
-    WHERE (b.run, b.name, b.rank, b.role, b.attempt) IN
+        run, attempt,
+        groupArrayIf((at, records, low, high, reached, high_before), kind = 0) AS buckets,
+        groupArrayIf((role, rank, (at, kind, until)), kind > 0) AS stands
+    FROM
     (
-        SELECT f.run, f.marker, f.rank, f.role, f.attempt FROM train_reference AS f
+        SELECT
+            run, attempt, '' AS role, toInt32(-1) AS rank, at, 0 AS kind, toInt64(0) AS until, records, low, high,
+            max(high + 1) OVER (
+                PARTITION BY run ORDER BY attempt, at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) - 1 AS reached,
+            lagInFrame(high) OVER (
+                PARTITION BY run, attempt ORDER BY at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW
+            ) AS high_before
+        FROM
+        (
+            SELECT
+                b.run AS run, b.attempt AS attempt, toInt64(toUnixTimestamp(b.time)) * 1000000000 AS at,
+                sum(b.count + b.not_finite) AS records, min(b.first_step) AS low, max(b.last_step) AS high
+            FROM train_steps_10s AS b
+            WHERE (b.run, b.name, b.rank, b.role, b.attempt) IN
+            (
+                SELECT f.run, f.marker, f.rank, f.role, f.attempt FROM train_reference AS f
+            )
+            GROUP BY b.run, b.attempt, b.time
+        )
+        UNION ALL
+        SELECT
+            run, attempt, role, rank, toUnixTimestamp64Nano(began),
+            indexOf(['hang', 'paused', 'checkpoint'], kind),
+            if(ended IS NULL, toInt64(9e18), toUnixTimestamp64Nano(assumeNotNull(ended))), 0, 0, 0, 0, 0
+        FROM train_standstills
     )
-    GROUP BY b.run, b.attempt, b.time
-),
-climbed AS
-(
-    SELECT
-        *,
-        max(high + 1) OVER (
-            PARTITION BY run ORDER BY attempt, at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) - 1 AS reached,
-        lagInFrame(high) OVER (
-            PARTITION BY run, attempt ORDER BY at ROWS BETWEEN 1 PRECEDING AND CURRENT ROW
-        ) AS high_before
-    FROM buckets
-),
--- Steps between two records, where not every step is logged.
-strides AS
-(
-    SELECT
-        run AS stride_run, attempt AS stride_attempt,
-        greatest(1, coalesce(
-            quantileExactOrNullIf(0.5)((high - high_before) / records, high_before > 0 AND high > high_before),
-            max((high - low) / greatest(1, records - 1)))) AS stride
-    FROM climbed
-    GROUP BY run, attempt
-),
-made AS
-(
-    SELECT
-        run, attempt, sum(records) AS steps,
-        sum(if(high < 0, 0, greatest(0, records - greatest(0, (high - greatest(toFloat64(reached), low - stride)) / stride))))
-            AS steps_again
-    FROM climbed
-    INNER JOIN strides ON stride_run = run AND stride_attempt = attempt
     GROUP BY run, attempt
 ),
 series AS
 (
     SELECT
-        s.run AS run, s.attempt AS attempt,
+        s.run AS run, s.attempt AS attempt, any((s.role, s.rank)) AS who,
         minIf(toUnixTimestamp64Nano(s.first_time), s.name = f.marker) AS first_at,
         maxIf(toUnixTimestamp64Nano(s.last_time), s.name = f.marker) AS last_at,
         sumIf(s.count, s.name = 'step_time') AS timed,
@@ -65,37 +58,6 @@ series AS
         ON f.run = s.run AND f.attempt = s.attempt AND f.rank = s.rank AND f.role = s.role
     WHERE s.name IN ('step_time', 'data_time') OR s.name = f.marker
     GROUP BY s.run, s.attempt
-),
--- A standstill ends with the ten seconds in which the next step came, at the latest.
-marks AS
-(
-    SELECT run, attempt, 'step' AS kind, at, toInt64(0) AS until FROM buckets
-    UNION ALL
-    SELECT
-        run, attempt, kind, toUnixTimestamp64Nano(began),
-        if(ended IS NULL, toInt64(9e18), toUnixTimestamp64Nano(assumeNotNull(ended)))
-    FROM train_standstills
-    WHERE rank = -1 OR (run, attempt, role, rank) IN (SELECT f.run, f.attempt, f.role, f.rank FROM train_reference AS f)
-),
-bounded AS
-(
-    SELECT
-        run, attempt, kind, at,
-        least(until, minOrNullIf(at, kind = 'step') OVER (
-            PARTITION BY run, attempt ORDER BY at DESC, kind != 'step' DESC
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) + 10000000000) AS sooner,
-        coalesce(sooner, until) AS over
-    FROM marks
-),
-standing AS
-(
-    SELECT
-        run, attempt,
-        arraySort(x -> x.2, groupArray((indexOf(['hang', 'paused', 'checkpoint'], kind), at, over))) AS stood
-    FROM bounded
-    WHERE kind != 'step'
-    GROUP BY run, attempt
 ),
 attempts AS
 (
@@ -108,28 +70,51 @@ attempts AS
         if(s.first_at = 0, closes, greatest(opens, least(closes, s.first_at))) AS first_step,
         if(s.first_at = 0, closes, greatest(opens, least(closes, s.last_at))) AS last_step,
         s.timed AS timed, s.took AS took, s.waited AS waited,
-        m.steps AS steps, m.steps_again AS steps_again,
-        w.stood AS stood
+        arrayMap(x -> (x.4 - x.6) / x.2, arrayFilter(x -> x.6 > 0 AND x.4 > x.6, t.buckets)) AS rises,
+        -- Steps between two records, where not every step is logged.
+        greatest(1, if(
+            notEmpty(rises), arrayReduce('quantileExact(0.5)', rises),
+            arrayMax(arrayMap(x -> (x.4 - x.3) / greatest(1, x.2 - 1), t.buckets))
+        )) AS stride,
+        arraySum(x -> x.2, t.buckets) AS steps,
+        arraySum(
+            x -> if(x.4 < 0, 0, greatest(0, x.2 - greatest(0, (x.4 - greatest(toFloat64(x.5), x.3 - stride)) / stride))),
+            t.buckets
+        ) AS steps_again,
+        -- A standstill ends with the ten seconds in which the next step came, at the latest.
+        arrayFilter(gap -> length(gap) > 1, arrayReverseSplit(x -> x.2 = 0, arrayPushBack(
+            arraySort(arrayConcat(
+                arrayMap(x -> (x.1, 0, x.1 + 10000000000), t.buckets),
+                arrayMap(x -> x.3, arrayFilter(x -> x.2 = -1 OR (x.1, x.2) = s.who, t.stands))
+            )),
+            (toInt64(9e18), 4, toInt64(9e18))
+        ))) AS gaps,
+        arrayFlatten(arrayMap(
+            gap -> arrayMap(x -> (x.1, x.2, least(x.3, gap[-1].3)), arrayPopBack(gap)), gaps
+        )) AS stood
     FROM train_attempts AS a
     LEFT JOIN series AS s ON s.run = a.run AND s.attempt = a.attempt
-    LEFT JOIN made AS m ON m.run = a.run AND m.attempt = a.attempt
-    LEFT JOIN standing AS w ON w.run = a.run AND w.attempt = a.attempt
+    LEFT JOIN told AS t ON t.run = a.run AND t.attempt = a.attempt
 ),
+-- How long it stood before the first step, among the steps and after the last: hanging, hanging or paused, in all.
 cut AS
 (
     SELECT
         *,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, first_step)), done.2 + greatest(toInt64(0), least(x.3, first_step) - greatest(done.1, x.2))), arrayFilter(x -> x.1 <= 1, stood), (opens, toInt64(0))), 2) AS hang_1,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, first_step)), done.2 + greatest(toInt64(0), least(x.3, first_step) - greatest(done.1, x.2))), arrayFilter(x -> x.1 <= 2, stood), (opens, toInt64(0))), 2) AS paused_1,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, last_step)), done.2 + greatest(toInt64(0), least(x.3, last_step) - greatest(done.1, x.2))), arrayFilter(x -> x.1 <= 1, stood), (first_step, toInt64(0))), 2) AS hang_2,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, last_step)), done.2 + greatest(toInt64(0), least(x.3, last_step) - greatest(done.1, x.2))), arrayFilter(x -> x.1 <= 2, stood), (first_step, toInt64(0))), 2) AS paused_2,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, last_step)), done.2 + greatest(toInt64(0), least(x.3, last_step) - greatest(done.1, x.2))), stood, (first_step, toInt64(0))), 2) AS stood_2,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, closes)), done.2 + greatest(toInt64(0), least(x.3, closes) - greatest(done.1, x.2))), arrayFilter(x -> x.1 <= 1, stood), (last_step, toInt64(0))), 2) AS hang_3,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, closes)), done.2 + greatest(toInt64(0), least(x.3, closes) - greatest(done.1, x.2))), arrayFilter(x -> x.1 <= 2, stood), (last_step, toInt64(0))), 2) AS paused_3,
-        tupleElement(arrayFold((done, x) -> (greatest(done.1, least(x.3, closes)), done.2 + greatest(toInt64(0), least(x.3, closes) - greatest(done.1, x.2))), stood, (last_step, toInt64(0))), 2) AS stood_3,
+        arrayMap(
+            (gravest, since, until) -> toInt64(arrayReduce(
+                'intervalLengthSumIf',
+                arrayMap(x -> greatest(since, least(until, x.1)), stood),
+                arrayMap(x -> greatest(since, least(until, x.3)), stood),
+                arrayMap(x -> x.2 <= gravest AND x.1 < x.3, stood)
+            )),
+            [1, 2, 1, 2, 3, 1, 2, 3],
+            [opens, opens, first_step, first_step, first_step, last_step, last_step, last_step],
+            [first_step, first_step, last_step, last_step, last_step, closes, closes, closes]
+        ) AS st,
         last_step - first_step AS stretch,
         if(timed > 0, least(greatest(toInt64(0), took), stretch), stretch) AS step_ns,
-        step_ns - greatest(toInt64(0), stood_2 - (stretch - step_ns)) AS free,
+        step_ns - greatest(toInt64(0), st[5] - (stretch - step_ns)) AS free,
         least(greatest(toInt64(0), waited), free) AS data_ns,
         if(steps > 0, least(1, steps_again / steps), 0) AS again
     FROM attempts
@@ -139,15 +124,15 @@ parts AS
     SELECT
         run, attempt, run_name, state, gpus, began, ended, steps, steps_again,
         (next_opens - opens) / 1e9 AS wall_s,
-        (first_step - opens - paused_1) / 1e9 AS setup_s,
+        (first_step - opens - st[2]) / 1e9 AS setup_s,
         (free - data_ns) / 1e9 * (1 - again) AS productive_s,
         (free - data_ns) / 1e9 * again AS recomputed_s,
         data_ns / 1e9 AS data_s,
-        (stood_2 - paused_2 + stood_3 - paused_3) / 1e9 AS checkpoint_s,
-        (hang_1 + hang_2 + hang_3) / 1e9 AS hang_s,
-        (paused_1 - hang_1 + paused_2 - hang_2 + paused_3 - hang_3) / 1e9 AS paused_s,
+        (st[5] - st[4] + st[8] - st[7]) / 1e9 AS checkpoint_s,
+        (st[1] + st[3] + st[6]) / 1e9 AS hang_s,
+        (st[2] - st[1] + st[4] - st[3] + st[7] - st[6]) / 1e9 AS paused_s,
         (next_opens - closes) / 1e9 AS restart_s,
-        greatest(0, (stretch - free - stood_2 + closes - last_step - stood_3) / 1e9) AS idle_s
+        greatest(0, (stretch - free - st[5] + closes - last_step - st[8]) / 1e9) AS idle_s
     FROM cut
 )
 SELECT
