@@ -238,70 +238,98 @@ troubles AS
     FROM train_incidents AS i
     LEFT JOIN acted AS a ON a.run = i.run AND a.incident = i.id
 ),
--- When the first step was logged whose values matched the rule of the cause, by its rank, or the one that stands for all.
-wanted AS
-(
-    SELECT
-        i.run AS run, i.incident AS incident, i.began AS began, f.marker AS name, ifNull(i.of_rank, f.rank) AS rank,
-        f.attempt AS attempt, assumeNotNull(i.since_step) AS step
-    FROM troubles AS i
-    INNER JOIN train_reference AS f ON f.run = i.run AND f.attempt = ifNull(i.of_attempt, i.attempt)
-    WHERE i.since_step IS NOT NULL
-),
+-- When the steps were logged whose values matched the rule of a cause first, by each rank that may be meant.
 firsts AS
 (
-    SELECT w.run AS run, w.incident AS incident, maxOrNullIf(s.time, s.time <= w.began) AS first
-    FROM
+    SELECT run, name, rank, attempt, step, groupArray(time) AS times
+    FROM train_steps
+    WHERE (run, name, rank, attempt, step) IN
     (
-        SELECT run, name, rank, attempt, step, time
-        FROM train_steps
-        WHERE (run, name, rank) IN (SELECT run, name, rank FROM wanted) AND (run, step) IN (SELECT run, step FROM wanted)
-    ) AS s
-    INNER JOIN wanted AS w
-        ON w.run = s.run AND w.name = s.name AND w.rank = s.rank AND w.attempt = s.attempt AND w.step = s.step
-    GROUP BY w.run, w.incident
+        SELECT
+            c.run, f.marker, ifNull(JSONExtract(c.cause, 'rank', 'Nullable(Int32)'), f.rank), f.attempt,
+            JSONExtract(c.cause, 'evidence', 'since_step', 'Int64')
+        FROM train_incident_changes AS c
+        INNER JOIN train_reference AS f
+            ON f.run = c.run AND f.attempt = ifNull(JSONExtract(c.cause, 'attempt', 'Nullable(UInt16)'), c.attempt)
+        WHERE JSONHas(c.cause, 'evidence', 'since_step')
+    )
+    GROUP BY run, name, rank, attempt, step
 ),
--- New highest steps only: each one ends the troubles that are older than it.
-records AS
+-- From each of these moments on a run has to reach new ground. Where it can have done so first: in that minute, or in
+-- the first later one with a new highest step. reached: one more than the highest step before that minute.
+minutes AS
 (
-    SELECT run, at
+    SELECT run, since, reached, arrayJoin(arrayDistinct([minute, ifNull(next, minute)])) AS minute
     FROM
     (
         SELECT
-            s.run AS run, s.time AS at, s.step AS step,
-            max(s.step + 1) OVER (
-                PARTITION BY s.run ORDER BY s.time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-            ) AS reached
-        FROM train_steps AS s
-        WHERE s.step >= 0 AND (s.run, s.name, s.rank, s.role, s.attempt) IN
+            *,
+            minOrNullIf(minute, is_steps AND high >= reached) OVER (
+                PARTITION BY run ORDER BY minute DESC, is_steps ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+            ) AS next
+        FROM
         (
-            SELECT f.run, f.marker, f.rank, f.role, f.attempt
-            FROM train_reference AS f
-            WHERE f.run IN (SELECT run FROM train_incident_changes)
+            SELECT
+                *,
+                max(high + 1) OVER (
+                    PARTITION BY run ORDER BY minute, is_steps ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+                ) AS reached
+            FROM
+            (
+                SELECT
+                    m.run AS run, toDateTime64(0, 9) AS since, m.time AS minute, max(m.last_step) AS high, 1 AS is_steps
+                FROM train_steps_1m AS m
+                WHERE (m.run, m.name, m.rank, m.role, m.attempt) IN
+                (
+                    SELECT f.run, f.marker, f.rank, f.role, f.attempt
+                    FROM train_reference AS f
+                    WHERE f.run IN (SELECT run FROM train_incident_changes)
+                )
+                GROUP BY m.run, m.time
+                UNION ALL
+                SELECT run, moment, toStartOfMinute(moment), -1, 0
+                FROM
+                (
+                    SELECT run, began AS moment FROM train_incident_changes
+                    UNION DISTINCT
+                    SELECT run, max(time)
+                    FROM train_acks
+                    WHERE state = 'succeeded' AND run IN (SELECT run FROM train_incident_changes)
+                    GROUP BY run, command
+                )
+            )
         )
     )
-    WHERE step >= reached
-),
-marks AS
-(
-    SELECT run, '' AS incident, at, 1 AS is_step FROM records
-    UNION ALL
-    SELECT run, incident, begins_again, 0 FROM troubles
+    WHERE NOT is_steps
 ),
 recovered AS
 (
     SELECT
-        run, incident, is_step,
-        minOrNullIf(at, is_step = 1) OVER (
-            PARTITION BY run ORDER BY at DESC, is_step ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-        ) AS at
-    FROM marks AS m
+        m.run AS run, m.since AS since,
+        greatest(any(m.reached), maxIf(s.step + 1, s.time <= m.since)) AS beyond,
+        arrayReduce('minOrNull', arrayMap(
+            x -> x.1, arrayFilter(x -> x.2 >= beyond, groupArrayIf((s.time, s.step), s.time > m.since))
+        )) AS at
+    FROM minutes AS m
+    INNER JOIN
+    (
+        SELECT run, time, step, toStartOfMinute(time) AS minute
+        FROM train_steps
+        WHERE step >= 0 AND (run, name, rank, role, attempt) IN
+        (
+            SELECT f.run, f.marker, f.rank, f.role, f.attempt FROM train_reference AS f
+        )
+        AND (run, toStartOfMinute(time)) IN (SELECT run, minute FROM minutes)
+    ) AS s ON s.run = m.run AND s.minute = m.minute
+    GROUP BY m.run, m.since
 )
 SELECT
     t.run AS run, t.run_name AS run_name, t.attempt AS attempt, t.incident AS id, t.state AS state, t.rule AS rule,
     t.category AS category, t.severity AS severity, t.began AS began, t.ended AS ended, t.outcome AS outcome,
-    if(t.silent IS NOT NULL, t.silent,
-        if(e.first IS NULL, NULL, (toUnixTimestamp64Nano(t.began) - toUnixTimestamp64Nano(e.first)) / 1e9)) AS detect,
+    if(t.silent IS NOT NULL, t.silent, (
+        toUnixTimestamp64Nano(t.began)
+        - toUnixTimestamp64Nano(arrayReduce('maxOrNull', arrayFilter(x -> x <= t.began, e.times)))
+    ) / 1e9) AS detect,
     if(t.found IS NULL, NULL, greatest(0, (toUnixTimestamp64Nano(t.found) - toUnixTimestamp64Nano(t.began)) / 1e9)) AS diagnose,
     if(t.first_issued IS NULL, NULL, greatest(0, (toUnixTimestamp64Nano(t.first_issued) - toUnixTimestamp64Nano(t.began)) / 1e9)) AS act,
     (toUnixTimestamp64Nano(r.at) - toUnixTimestamp64Nano(t.began)) / 1e9 AS recover,
@@ -309,8 +337,11 @@ SELECT
     t.saves AS saves, t.saves_succeeded AS saves_succeeded, t.restarts AS restarts,
     t.restarts_succeeded AS restarts_succeeded
 FROM troubles AS t
-LEFT JOIN firsts AS e ON e.run = t.run AND e.incident = t.incident
-LEFT JOIN (SELECT run, incident, at FROM recovered WHERE is_step = 0) AS r ON r.run = t.run AND r.incident = t.incident;
+LEFT JOIN train_reference AS f ON f.run = t.run AND f.attempt = ifNull(t.of_attempt, t.attempt)
+LEFT JOIN firsts AS e
+    ON e.run = t.run AND e.name = f.marker AND e.rank = ifNull(t.of_rank, f.rank) AND e.attempt = f.attempt
+    AND e.step = t.since_step
+LEFT JOIN recovered AS r ON r.run = t.run AND r.since = t.begins_again;
 
 CREATE VIEW IF NOT EXISTS train_recovery_runs {on_cluster}
 AS SELECT
