@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from emitter.vocabulary.diagnoses import Diagnosis
 from stream.diagnose.clock import Reading
@@ -13,6 +13,8 @@ from stream.diagnose.logmatch import Matches
 from stream.diagnose.watermark import ENDLESS, NEVER, Watermark
 from stream.events import Event, Resource
 from stream.rulelang.model import Rule
+
+_NONE_OPEN: Final = [ENDLESS for _ in LANES]
 
 
 class Meeting:
@@ -34,7 +36,7 @@ class Meeting:
         self.over = False
         self.only: str | None = None
         self.place = self.floor = NEVER
-        self.quiet_ns = [ENDLESS for _ in LANES]
+        self.quiet_ns = list(_NONE_OPEN)
         self.numbers = 0
 
     def hear(self, source: str, resource: Resource, event: Event, reading: Reading) -> bool:
@@ -59,7 +61,7 @@ class Meeting:
     @property
     def idle(self) -> bool:
         """Whether nothing waits for the watermark."""
-        return min(self.quiet_ns) == ENDLESS and self.lanes[STRICT].idle and self.lanes[BOUNDED].idle
+        return self.quiet_ns == _NONE_OPEN and self.lanes[STRICT].idle and self.lanes[BOUNDED].idle
 
     def await_quiet(self, until_ns: int, lane: int) -> None:
         """An open log series ends when everything until then was judged in this lane, and none matched."""
