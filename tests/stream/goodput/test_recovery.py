@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from datetime import datetime, timezone
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from stream import history
-from tests.stream.goodput.rows import Attempt, Row, Rows, S
+from tests.stream.goodput import test_fleet
+from tests.stream.goodput.rows import Attempt, Row, Rows, S, by_run
 
 BASE = (int(time.time()) - 86_400) * S
 
@@ -57,6 +59,7 @@ def url(goodput_history: str) -> str:
     _restarted(rows)
     _never(rows)
     _told(rows)
+    _told_by_chance(rows)
     rows.tell(goodput_history)
     return goodput_history
 
@@ -111,6 +114,36 @@ def _told(rows: Rows) -> None:
     incident(rows, "pair", "i-pair", BASE + 20 * S, cause=cause)
 
 
+GROUND = Rows()
+MOMENTS: dict[str, int] = {}
+
+
+def _told_by_chance(rows: Rows) -> None:
+    """Runs that roll back, hang and restart for minutes, and incidents at any time of them."""
+    chance = random.Random(11)
+    for seed in range(6):
+        run = f"ground-{seed}"
+        test_fleet.tell(rows, run, seed)
+        steps = by_run(rows.of["train_steps"], run)
+        for place in range(12):
+            near = chance.choice(steps)["time"] + chance.choice([0, 0, 1, -1, chance.randrange(-90, 30) * S])
+            MOMENTS[f"{run}-{place}"] = near
+            incident(rows, run, f"{run}-{place}", near)
+    GROUND.of.update(rows.of)
+
+
+def _first_new_step(identity: str, began: int) -> float | None:
+    """Seconds from then to the first step above all before it, in plain Python."""
+    steps = [
+        (row["time"], row["step"])
+        for row in by_run(GROUND.of["train_steps"], identity.rpartition("-")[0])
+        if row["name"] == "loss"
+    ]
+    reached = max((step for at, step in steps if at <= began), default=-1)
+    later = [at for at, step in steps if at > began and step > reached]
+    return (min(later) - began) / 1e9 if later else None
+
+
 def ask(url: str, view: str, run: str) -> dict[str, Any]:
     """The one row of this run."""
     with history.connect(url) as client:
@@ -147,6 +180,41 @@ def test_what_was_not_acted_on_and_never_recovered_has_no_figures(url: str) -> N
     row = ask(url, "train_recovery", "never")
     assert figures(row) == [30.0, 0.0, None, None]
     assert (row["state"], row["saves"], row["restarts"]) == ("open", 0, 0)
+
+
+def test_any_incident_is_recovered_from_when_plain_python_says_so(url: str) -> None:
+    """The minutes that are looked at are the right ones, wherever in a run an incident began."""
+    with history.connect(url) as client:
+        query = "SELECT id, recover FROM train_recovery WHERE startsWith(run, 'ground-')"
+        found = {row["id"]: row["recover"] for row in client.query(query).named_results()}
+    assert set(found) == set(MOMENTS)
+    for identity, began in MOMENTS.items():
+        expected = _first_new_step(identity, began)
+        assert found[identity] == (None if expected is None else pytest.approx(expected, abs=1e-6)), identity
+    waits = [seconds for seconds in found.values() if seconds is not None]
+    assert sum(seconds > 60 for seconds in waits) > 5
+    assert sum(seconds < 60 for seconds in waits) > 20
+
+
+def test_few_steps_of_a_long_run_are_read(url: str) -> None:
+    """Of 300,000 steps those of the minutes around the end of a trouble, and the roll-up by the minute."""
+    rows = Rows()
+    Attempt(rows, "vast", BASE, BASE + 300_000 * S // 10, 0, "finished")
+    incident(rows, "vast", "i-vast", BASE + 10_000 * S)
+    rows.tell(url)
+    with history.connect(url) as client:
+        client.command(
+            f"""INSERT INTO train_steps (run, attempt, rank, role, time, step, name, value)
+            SELECT 'vast', 0, 0, 'trainer', fromUnixTimestamp64Nano(toInt64({BASE} + number * {S // 10})),
+                number - 3000 * (number > 100000), 'loss', 1
+            FROM numbers(300000)"""
+        )
+        answer = client.query("SELECT recover FROM train_recovery WHERE run = 'vast'")
+        mine = int(answer.summary["read_rows"])
+        others = int(client.query("SELECT recover FROM train_recovery WHERE run = ''").summary["read_rows"])
+    assert answer.result_rows == [(300.1,)]
+    # Two minutes of 600 steps, each in one or two granules of 8192; 500 minutes; looked for, and read.
+    assert mine - others < 2 * 4 * 8192
 
 
 def test_the_time_to_detect_begins_with_the_first_step_that_matched(url: str) -> None:
