@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.fixtures import free_port
 
 WORLD = """
 import json, os, sys
@@ -63,12 +64,6 @@ for number, file in enumerate(sys.argv[1:]):
     children.append(child)
 sys.exit(max(os.waitpid(child, 0)[1] for child in children) and 1)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
