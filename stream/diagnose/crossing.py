@@ -90,6 +90,12 @@ class Crossing:
         if not run.meeting.alone:
             self._advance(run, ENDLESS, ENDLESS, out)
 
+    def expire(self, run: Run, now: int, out: list[Diagnosis]) -> None:
+        """Nothing came for so long, perhaps by a single tick, that what waits has waited for long enough."""
+        if not run.meeting.alone:
+            self._advance(run, now, now, out)
+            self._advance(run, ENDLESS, ENDLESS, out)
+
     def fence(self, run: Run, out: list[Diagnosis]) -> None:
         """The attempt ended: what waits is not judged any more."""
         meeting = run.meeting

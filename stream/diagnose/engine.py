@@ -360,6 +360,7 @@ class Engine:
             ended = not any(emitter.live for emitter in run.emitters.values())
             if run.seen is None or run.seen >= now - (self._ended_ns if ended else self._idle_ns):
                 continue
+            self._crossing.expire(run, now, out)
             self._end_attempt(run, now, transitions.ENDED if ended else transitions.EXPIRED, out)
             self.counts.runs_expired += 1
             del self._runs[run.id]

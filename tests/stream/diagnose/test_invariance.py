@@ -190,6 +190,15 @@ def test_an_absence_is_weighed_at_the_heartbeat_that_proves_it(still: bool) -> N
     assert hangs == [("firing", "24" if still else "04")]
 
 
+def test_what_waits_is_judged_before_its_run_is_forgotten() -> None:
+    """Ticks may stay away for longer than a run that ended is remembered, as when ingest is down."""
+    memory: list[Action] = [(0, "line", 7.0, 1.0, 0), (0, "step", 7.0, 1.0, 0), (0, "end", 1.0, 1.0, 1000)]
+    found = records([(0, "step", 20.0, 1.0, 0), *memory])
+    few, many = (told(ACROSS, arrivals(found, [0], (0.0, *ticks))) for ticks in (SPARSE, DENSE[1:]))
+    same(few, many)
+    assert [one.state for one in few if one.rule == "a-chain"] == ["firing", "resolved"]
+
+
 def test_a_log_series_over_ranks_ends_when_its_own_lane_has_judged_what_came() -> None:
     """Rules on spans are its causes, so its lines wait for longer than those of rules that have none."""
     lines: list[Action] = [(1, "line", 7.0, 1.0, 1500)] * 4
