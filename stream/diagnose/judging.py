@@ -21,8 +21,9 @@ from stream.diagnose.reading import NO_GROUPS, Groups
 from stream.diagnose.routing import Routing
 from stream.diagnose.runs import Emitter, Route, Run
 from stream.diagnose.series import TEXT_LIMIT, Series, first
+from stream.diagnose.stops import Stop
 from stream.diagnose.stretches import Rest, stretch
-from stream.diagnose.tracks import Stop, Track
+from stream.diagnose.tracks import Track
 from stream.diagnose.verdicts import Outcome
 from stream.diagnose.watching import Watching
 from stream.diagnose.watermark import ENDLESS, NEVER
@@ -107,6 +108,7 @@ class Judge:
             if one.first is not None or when(slots, windows, peers):
                 self._judged(run, emitter, one, event, slots, peers, out)
                 continue
+            one.foreseen = None
             if pushes:
                 values = computed(slots, windows)
                 for append, place in appends:

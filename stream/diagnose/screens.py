@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
+from typing import Any
 
 from stream.rulelang.bounds import Bounds, Case
-from stream.rulelang.learning import Columns, Learner
+from stream.rulelang.learning import Learner, Lesson, Source
 from stream.rulelang.model import Program
 from stream.rulelang.windows import Window
 
@@ -50,6 +51,13 @@ class Screen:
                 return View.UNSURE
         return View.UNSURE if self._when(case) else View.CALM
 
-    def learn(self, case: Case, windows: Sequence[Window], columns: Columns, times: Sequence[int]) -> None:
-        """Push what these calm samples bring to the windows."""
-        self._learner.learn(case, windows, columns, times)
+    def learn(
+        self, case: Case, windows: Sequence[Window], columns: Sequence[Sequence[Any]], times: Sequence[int],
+        some: Sequence[Source] | None = None,
+    ) -> None:  # fmt: skip
+        """Push what these calm samples bring to the windows; ``some``: from these sources alone."""
+        self._learner.learn(case, windows, columns, times, some)
+
+    def ahead(self, case: Case, windows: Sequence[Window]) -> Lesson:
+        """What all samples within the bounds of a case, calm as they are, bring to the windows."""
+        return self._learner.ahead(case, windows)

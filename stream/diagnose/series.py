@@ -42,11 +42,12 @@ class Series:
     ``first`` is set while samples match or the rule is open. ``open``: the persistence was reached and
     nothing ended it since. ``diagnosis`` is what was said of that, None while a cause keeps it quiet.
     ``slots`` and ``peers`` are those of the sample judged last, ``emitter`` is the key of who opened it.
+    ``foreseen``: the forecast that still holds for it.
     """
 
     __slots__ = (
-        "diagnosis", "emitter", "first", "held", "key", "last_match", "matches", "open", "own", "peers",
-        "plan", "slots", "windows",
+        "diagnosis", "emitter", "first", "foreseen", "held", "key", "last_match", "matches", "open", "own",
+        "peers", "plan", "slots", "windows",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, key: Key, windows: list[Window]) -> None:
@@ -61,6 +62,7 @@ class Series:
         self.diagnosis: Diagnosis | None = None
         self.held: Held | None = None
         self.emitter = ""
+        self.foreseen: object = None
         self.slots: Sequence[Any] = ()
         self.peers: Sequence[Any] = ()
 
@@ -98,6 +100,7 @@ class Series:
 
     def learn(self, time_ns: int) -> None:
         """Take the present sample into the windows: all its values are computed before any is."""
+        self.foreseen = None
         values = self.plan.program.sources(self.slots, self.windows)
         for window, value in zip(self.own, values, strict=True):
             window.push(time_ns, value)

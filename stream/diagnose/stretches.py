@@ -1,8 +1,9 @@
 """Stretches: events of one kind from one emitter, one right after the other, judged rule by rule.
 
-Most rules are calm over most stretches, which their screens see without looking at each sample; those rules
-learn the whole stretch at once and say nothing. The others are judged sample by sample, in the order of
-events and rules, so that what comes out is what judging each event by each rule gives.
+Most rules are calm over most stretches, which their screens see without looking at each sample, and as a rule
+see ahead (forecasts); those rules learn the whole stretch at once and say nothing. The others are judged
+sample by sample, in the order of events and rules, so that what comes out is what judging each event by each
+rule gives.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from stream.diagnose.screens import View
-from stream.diagnose.tracks import Stop, Track
+from stream.diagnose.stops import Stop
+from stream.diagnose.tracks import Track
 from stream.events import Event, Resource
 from stream.rulelang.bounds import Case
 
-SHORTEST: Final = 6
-"""Fewer events are not worth a screen."""
+SHORTEST: Final = 5
+"""Fewer events are judged faster one by one."""
 SIZES: Final = (512, 128, 32)
 """So many are looked at together; where a screen is unsure, fewer, and in the end each."""
 
@@ -83,19 +85,34 @@ class Stretch:
         if end - begin < len(times):
             columns, times = [column[begin:end] for column in columns], times[begin:end]
         low, high = self._track.sheet.extremes(columns)
+        forecast = None
+        if stops is self._track.stops:  # a part of a stretch is judged by what its screens say of that part
+            forecast = self._track.forecaster.of(stops, low, high, end - begin)
         unsure = []
         for stop in stops:
             series, screen = stop.series, stop.screen
             if not screen.usable or series.first is not None:
                 unsure.append(stop)
                 continue
-            places = stop.places
-            case = Case(places, low, high, series.windows, columns)
-            view = screen.view(case)
-            if view is View.UNSURE:
-                unsure.append(stop)
-            elif view is View.CALM:
-                screen.learn(case, series.windows, case.column, times)
+            places, windows = stop.places, series.windows
+            some = None
+            if forecast is not None and series.foreseen is forecast:
+                lesson = forecast.lessons[series]
+                if lesson is None:
+                    continue
+                lesson.learn(columns, len(times))
+                some = lesson.rest
+                if not some:
+                    continue
+            case = Case(places, low, high, windows, len(times) - 1, columns)
+            if some is None:
+                series.foreseen = None
+                view = screen.view(case)
+                if view is View.UNSURE:
+                    unsure.append(stop)
+                if view is not View.CALM:
+                    continue
+            screen.learn(case, windows, [columns[place] for place in places], times, some)
         return unsure
 
 

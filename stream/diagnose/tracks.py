@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from stream.diagnose.forecasts import Forecaster
 from stream.diagnose.plans import Plan
-from stream.diagnose.screens import Screen
 from stream.diagnose.series import Series
-from stream.diagnose.sheets import Pick, Sheet, taker
+from stream.diagnose.sheets import Sheet, taker
+from stream.diagnose.stops import Stop
 from stream.diagnose.unknown import UNKNOWN, Sources, constants, known
 from stream.rulelang.tapes import Tape
-from stream.rulelang.windows import Window
-
-Condition = Callable[[Sequence[Any]], bool]
-When = Callable[[Sequence[Any], Sequence[Window], Sequence[Any]], bool]
 
 _TIDY: Final = 64
 """After so many events, and when a track is made, tapes let go of what is too much."""
-
-
-class Stop(NamedTuple):
-    """One rule on a track, with all that judging a calm sample needs at hand.
-
-    ``pick`` takes its slots from the sheet. ``timed`` are the windows that forget by time; ``appends`` those
-    that keep what stands at a place of the sheet, ``pushes`` those that get what ``computed`` gives.
-    ``places``: where its slots stand on the sheet.
-    """
-
-    series: Series
-    pick: Pick
-    where: Condition | None
-    when: When
-    windows: Sequence[Window]
-    timed: Sequence[Window]
-    peers: Sequence[Any]
-    appends: Sequence[tuple[Callable[[float], None], int]]
-    pushes: Sequence[Callable[[int, float], None]]
-    computed: Sources
-    places: Sequence[int]
-    screen: Screen
 
 
 class Track:
@@ -48,7 +23,7 @@ class Track:
     ``plain``: no rule is among them whose series the event itself names.
     """
 
-    __slots__ = ("_fed", "_passed", "_take", "_tapes", "plain", "sheet", "stops")
+    __slots__ = ("_fed", "_passed", "_take", "_tapes", "forecaster", "plain", "sheet", "stops")
 
     def __init__(self, series: Sequence[tuple[Plan, Series | None]], names: Collection[str]) -> None:
         kept = [(plan, one) for plan, one in series if one is None or not _never(plan, names)]
@@ -56,6 +31,7 @@ class Track:
         self._fed: set[int] = set()
         self._tapes: list[Tape] = []
         self._passed = 0
+        self.forecaster = Forecaster()
         self.stops = [self._stop(plan, one) for plan, one in kept if one]
         self.plain = len(self.stops) == len(kept)
         self._take = taker(sorted(self._fed))

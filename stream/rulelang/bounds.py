@@ -28,27 +28,24 @@ class Case:
     """A stretch of samples of one series, as the questions see it.
 
     ``low`` and ``high`` are the bounds of what stands at each place of the sheet (for flags: all, any);
-    ``places`` are those of the rule's slots. ``ahead``: how many samples come after the first.
+    ``places`` are those of the rule's slots. ``ahead``: how many samples come after the first, at most.
+    ``columns``: what stands at each place at each of the samples, None where only the bounds are known.
     """
 
-    __slots__ = ("_columns", "ahead", "coming", "high", "lets", "low", "places", "windows")
+    __slots__ = ("ahead", "columns", "coming", "high", "lets", "low", "places", "windows")
 
     def __init__(
         self, places: Sequence[int], low: Sequence[Any], high: Sequence[Any], windows: Sequence[Window],
-        columns: Sequence[Sequence[Any]],
+        ahead: int, columns: Sequence[Sequence[Any]] | None = None,
     ) -> None:  # fmt: skip
         self.places = places
         self.low = low
         self.high = high
         self.windows = windows
-        self._columns = columns
-        self.ahead = len(columns[0]) - 1 if columns else 0
+        self.columns = columns
+        self.ahead = ahead
         self.lets: dict[Any, Any] = {}
         self.coming: dict[int, Coming] = {}
-
-    def column(self, slot: int) -> Sequence[Any]:
-        """What this slot reads at each of the samples."""
-        return self._columns[self.places[slot]]
 
 
 Number = Callable[[Case], Interval]
@@ -224,7 +221,9 @@ class Bounds:
             return None
 
         def repeats(case: Case) -> bool:
-            column = case.column(slot)
+            if case.columns is None:
+                return True
+            column = case.columns[case.places[slot]]
             return column[0] == case.windows[window].last() or any(map(eq, column, column[1:]))
 
         return repeats

@@ -18,6 +18,7 @@ from stream.rulelang.functions import EMA, TIMES
 from stream.rulelang.generate import SLOTS, WINDOWS, Code, index
 from stream.rulelang.lazy import MOST_NODES, TooLargeError, let
 from stream.rulelang.model import Program
+from stream.rulelang.tapes import Tape
 from stream.rulelang.windows import Window, shared
 
 _VALUES: Final = "values"
@@ -25,8 +26,9 @@ _KNOWN: Final = frozenset({_VALUES, "last", "first", "count", "ema"})
 
 Look = tuple[str, int]
 """A slot, or of a window a statistic or what it is fed with, by name and place."""
-Columns = Callable[[int], Sequence[Any]]
-"""The values of a slot over a stretch: all of them finite numbers, or none."""
+Columns = Sequence[Sequence[Any]]
+"""The values of each slot over a stretch: all of them finite numbers, or none."""
+Extend = Callable[[Sequence[float]], None]
 
 
 class Source:
@@ -42,6 +44,28 @@ class Source:
         self.looks: list[Look] = []
         self.compute: Callable[..., Any] | None = None
         self.asked: set[Look] = set()
+
+
+class Lesson:
+    """What is known ahead of the samples of a forecast: to which tapes columns and constants are appended.
+
+    ``columns``: with the places on the sheet. ``rest``: the sources that are left for the learner.
+    """
+
+    __slots__ = ("columns", "constants", "rest", "tapes")
+
+    def __init__(self) -> None:
+        self.columns: list[tuple[Extend, int]] = []
+        self.constants: list[tuple[Extend, float]] = []
+        self.rest: list[Source] = []
+        self.tapes: list[Tape] = []
+
+    def learn(self, columns: Columns, size: int) -> None:
+        """Append what so many samples bring; ``columns`` are those of the sheet. Tapes are not made tidy."""
+        for extend, place in self.columns:
+            extend(columns[place])
+        for extend, value in self.constants:
+            extend([value] * size)
 
 
 class Learner:
@@ -100,14 +124,38 @@ class Learner:
             return code.of_nothing(body)
         return None if isinstance(body, ast.Name) else code.of_columns(len(source.looks), body)
 
-    def learn(self, case: Case, windows: Sequence[Window], columns: Columns, times: Sequence[int]) -> None:
-        """Push what a stretch of calm samples brings, made at these times."""
+    def ahead(self, case: Case, windows: Sequence[Window]) -> Lesson:
+        """What can be said of all samples within the bounds of a case, while these are calm."""
+        lesson = Lesson()
+        for source in self._sources:
+            tape = windows[source.place].tape
+            if not self.whole or source.asked or not tape.plain:
+                lesson.rest.append(source)
+                continue
+            fixed = None if source.fixed is None else source.fixed(case)
+            if source.slot is not None:
+                place = case.places[source.slot]
+                if case.low[place] <= case.high[place]:
+                    lesson.columns.append((tape.values.extend, place))
+            elif fixed is None:
+                lesson.rest.append(source)
+                continue
+            elif fixed - fixed == 0.0:
+                lesson.constants.append((tape.values.extend, fixed))
+            lesson.tapes.append(tape)
+        return lesson
+
+    def learn(
+        self, case: Case, windows: Sequence[Window], columns: Columns, times: Sequence[int],
+        some: Sequence[Source] | None = None,
+    ) -> None:  # fmt: skip
+        """Push what a stretch of calm samples brings, made at these times; ``some``: from these sources."""
         if not self.whole:
             self._in_turn(windows, columns, times)
             return
         size = len(times)
         seen: dict[Look, Sequence[Any]] = {}
-        for source in self._sources:
+        for source in self._sources if some is None else some:
             values, finite = self._values(source, case, columns, seen, size)
             if not source.asked:
                 if finite:
@@ -119,9 +167,9 @@ class Learner:
             windows[source.place].tape.extend(finite, averages)
 
     def _in_turn(self, windows: Sequence[Window], columns: Columns, times: Sequence[int]) -> None:
-        sources, count = self._program.sources, len(self._program.slots)
+        sources = self._program.sources
         own = [windows[source.place].push for source in self._sources]
-        rows = zip(*map(columns, range(count)), strict=True) if count else [()] * len(times)
+        rows = zip(*columns, strict=True) if columns else [()] * len(times)
         for time_ns, row in zip(times, rows, strict=True):
             for push, value in zip(own, sources(row, windows), strict=True):
                 push(time_ns, value)
@@ -131,11 +179,11 @@ class Learner:
     ) -> tuple[Sequence[float], Sequence[float]]:
         """What is pushed, and those of it that enter a window."""
         if source.slot is not None:
-            return _all_or_none(columns(source.slot))
+            return _all_or_none(columns[source.slot])
         fixed = source.fixed(case) if source.fixed is not None else None
         if fixed is not None:
             return _all_or_none([fixed] * size)
-        looks = [columns(place) if name == SLOTS else seen[name, place] for name, place in source.looks]
+        looks = [columns[place] if name == SLOTS else seen[name, place] for name, place in source.looks]
         if source.compute is None:
             return looks[0], _finite(looks[0])
         if not looks:
