@@ -103,14 +103,16 @@ parts AS
     SELECT
         *,
         arrayMap(
-            (gravest, since, until) -> toInt64(arrayReduce(
+            cut -> toInt64(arrayReduce(
                 'intervalLengthSumIf',
-                arrayMap(x -> greatest(since, least(until, x.1)), stood),
-                arrayMap(x -> greatest(since, least(until, x.3)), stood),
-                arrayMap(x -> x.2 <= gravest AND x.1 < x.3, stood)
+                arrayMap(x -> greatest(cut.2, least(cut.3, x.1)), stood),
+                arrayMap(x -> greatest(cut.2, least(cut.3, x.3)), stood),
+                arrayMap(x -> x.2 <= cut.1 AND x.1 < x.3, stood)
             )),
-            [1, 2, 3, 1, 2, 3], [start, start, start, middle, middle, middle],
-            [middle, middle, middle, stop, stop, stop]
+            if(empty(stood), [], [
+                (1, start, middle), (2, start, middle), (3, start, middle),
+                (1, middle, stop), (2, middle, stop), (3, middle, stop)
+            ])
         ) AS st,
         least(waited, step_ns - st[6]) AS data_ns
     FROM lengths
