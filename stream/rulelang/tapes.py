@@ -17,6 +17,8 @@ MAX_SAMPLES: Final = 10_000
 SECOND_NS: Final = 1_000_000_000
 
 _SPARE: Final = 32
+_OVER: Final = 512
+"""So many values that count no more are let go of at once: few for a long tape, yet seldom."""
 
 
 class Tape:
@@ -31,7 +33,7 @@ class Tape:
 
     def __init__(self, specs: Sequence[WindowSpec]) -> None:
         self.keep = max(spec.last or MAX_SAMPLES for spec in specs)
-        self._most = 2 * self.keep + _SPARE
+        self._most = self.keep + min(self.keep, _OVER) + _SPARE
         timed = any(TIMES in spec.needs or spec.over_s is not None for spec in specs)
         self.values: list[float] = []
         self.times: list[int] | None = [] if timed else None

@@ -294,3 +294,13 @@ def test_time_that_goes_back_expires_nothing_early() -> None:
     assert window.count() == 3
     window.expire(110 * SECOND)
     assert (window.count(), window.first()) == (1, 3.0)
+
+
+def test_a_long_window_keeps_little_more_than_it_holds() -> None:
+    """What it has let go of is not kept for as long again: of thousands of values, hundreds."""
+    window, most = _window(last=5000), 0
+    for number in range(12_000):
+        window.push(number, float(number))
+        most = max(most, len(window.tape.values))
+    assert (window.first(), window.count()) == (7000.0, 5000.0)
+    assert 5000 < most < 5600
