@@ -95,13 +95,13 @@ class Site:
 
     def __init__(
         self, folder: Path, kafka: str, *, loops: int = 1, histories: int = 1,
-        partitions: int | None = None, replication: int = 1, rules: str = RULES,
+        partitions: int | None = None, replication: int = 1, rules: str = RULES, policy: str = POLICY,
     ) -> None:  # fmt: skip
         self.folder, self.kafka = folder, kafka
         self._topics = partitions, replication
         (folder / "rules").mkdir()
         (folder / "rules" / "ledger.yaml").write_text(rules)
-        (folder / "policy.yaml").write_text(POLICY)
+        (folder / "policy.yaml").write_text(policy)
         self._env = {**os.environ, ENV_SIGNING_KEY: str(signing_key(folder).path)}
         self.parts: dict[str, Part] = {}
         port = free_port()

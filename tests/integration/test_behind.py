@@ -19,6 +19,8 @@ from tests.integration.backlog import EXPLOSION, SILENCE, Backlog
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 CATCH_UP_S = 180.0
+POLICY = "lifetime: 15m\n"
+"""What is half an hour old is too old to be sent; what is new is not, however slow the machine is."""
 
 
 def _rows(url: str, query: str) -> list[tuple[Any, ...]]:
@@ -32,7 +34,7 @@ def _rows(url: str, query: str) -> list[tuple[Any, ...]]:
 def test_what_is_long_past_is_diagnosed_and_not_acted_on(tmp_path: Path) -> None:
     """Scaled: 30 minutes of 8 ranks. They are read faster than they were made; only the new is acted on."""
     behind = (parts.LOOP, parts.HISTORY)
-    with parts.site(tmp_path, without=behind, rules=backlog.RULES) as site:
+    with parts.site(tmp_path, without=behind, rules=backlog.RULES, policy=POLICY) as site:
         made = Backlog(time.time_ns())
         asyncio.run(backlog.write(site.kafka, made.records()))
         began = time.monotonic()
@@ -44,10 +46,10 @@ def test_what_is_long_past_is_diagnosed_and_not_acted_on(tmp_path: Path) -> None
 
         wait_for(diagnosed, CATCH_UP_S, "all diagnoses")
         took_s = time.monotonic() - began
-        sent = read_topic(site.kafka, topics.REMEDIATION_COMMANDS, len, timeout=CATCH_UP_S)
         decided = "SELECT run, decision, reason FROM train_decisions FINAL WHERE action = 'save'"
         wait_for(lambda: len(_rows(site.clickhouse, decided)) >= 2, CATCH_UP_S, "the decisions in history")
         decisions = _rows(site.clickhouse, decided)
+        sent = read_topic(site.kafka, topics.REMEDIATION_COMMANDS, len, timeout=CATCH_UP_S)
         found = _rows(
             site.clickhouse,
             "SELECT run, rule, toUnixTimestamp64Nano(time), JSONExtractFloat(evidence, 'late_s') "
@@ -66,6 +68,8 @@ def test_what_is_long_past_is_diagnosed_and_not_acted_on(tmp_path: Path) -> None
     late_s = {row[:2]: row[3] for row in found}
     assert late_s["early", EXPLOSION] >= 25 * 60 - 1
     assert late_s["early", SILENCE] >= 30 * 60 - 13 * 60
-    assert [message.key for message in sent] == [b"now"]
+    # Nobody answers it, so it may have been sent again.
+    assert {message.key for message in sent} == {b"now"}
+    assert len({message.value for message in sent}) == 1
     assert ("early", "expired", "it was too old before it could be sent") in decisions
     assert not [row for row in decisions if row[:2] == ("early", "sent")]
