@@ -35,8 +35,8 @@ def all_is_logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # One traceback a minute, whoever caused it.
     monkeypatch.setattr(guard, "_next", 0.0)
     monkeypatch.setattr(guard, "_hidden", 0)
+    levels = [(logger, logger.level) for logger in map(logging.getLogger, _SILENCED)]
     yield
-    for name in _SILENCED:
-        logger = logging.getLogger(name)
-        if logger.level != logging.NOTSET:
-            logger.setLevel(logging.NOTSET)
+    for logger, level in levels:
+        if logger.level != level:
+            logger.setLevel(level)
