@@ -26,7 +26,7 @@ def build() -> dashboard.Dashboard:
 
 def _sections() -> list[Section]:
     return [
-        Section("", [Line(3, run_numbers.panels(), (3, 2, 3, 3, 3, 3, 2, 2, 3))]),
+        Section("", [Line(3, run_numbers.panels(), (3, 2, 2, 3, 3, 3, 3, 2, 3))]),
         Section(
             "Learning",
             [
