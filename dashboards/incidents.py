@@ -83,7 +83,7 @@ def succeeded() -> stat.Panel:
         WHERE state NOT IN ('received', 'scheduled', 'running')
     """
     description = "Of the commands that ended, those that succeeded on every rank."
-    return number(4, "Commands that succeeded", description, "percentunit", sql)
+    return number(4, "Commands succeeded", description, "percentunit", sql)
 
 
 def gpu_hours() -> stat.Panel:
