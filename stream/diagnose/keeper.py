@@ -16,12 +16,16 @@ from stream.snapshots.shelf import Shelf
 
 EVERY_S: Final = 5.0
 """Between two of a partition, at least."""
+FIRST_S: Final = 0.2
+"""Until the first one of a partition: a worker that dies again and again must not begin where it did before."""
 IDLE_S: Final = 60.0
 """The same while only the clock goes on."""
 RARELY: Final = 200
 """Times the longest pause: records wait while a run is taken, and a large run takes long."""
 SHARE: Final = 0.05
 """Of a core, while a snapshot is being taken."""
+FIRST_SHARE: Final = 0.5
+"""The same for the first one of a partition."""
 
 log = logging.getLogger(__name__)
 
@@ -40,21 +44,21 @@ class Keeper:
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            await asyncio.sleep(self._every_s)
+            await asyncio.sleep(min(self._every_s, FIRST_S))
             for number, partition in self._inbox.held.items():
                 if self._due(number, partition):
+                    batches = partition.batches
                     await self._guarded(number, partition)
+                    self._seen[number] = (partition, batches, time.monotonic())
 
     def _due(self, number: int, partition: Partition) -> bool:
         if partition.newest is None:
             return False
         known, batches, at = self._seen.get(number, (None, 0, 0.0))
-        if known is partition:
-            wait_s = IDLE_S if batches == partition.batches else RARELY * self._longest.get(number, 0.0)
-            if time.monotonic() - at < wait_s:
-                return False
-        self._seen[number] = (partition, partition.batches, time.monotonic())
-        return True
+        if known is not partition:
+            return True
+        wait_s = IDLE_S if batches == partition.batches else RARELY * self._longest.get(number, 0.0)
+        return time.monotonic() - at >= max(wait_s, self._every_s)
 
     async def _guarded(self, number: int, partition: Partition) -> None:
         """A snapshot that cannot be taken or kept is said once, and costs a longer replay, not the worker."""
@@ -73,12 +77,13 @@ class Keeper:
     async def take(self, number: int, partition: Partition) -> bool:
         """One snapshot; False where the partition went away meanwhile."""
         taking, longest = Taking(partition), 0.0
+        share = SHARE if self._seen.get(number, (None,))[0] is partition else FIRST_SHARE
         began = time.perf_counter()
         while (chunks := taking.next()) is not None:
             longest = max(longest, time.perf_counter() - began)
             for chunk in chunks:
                 await self._put(number, taking, chunk)
-            await asyncio.sleep((time.perf_counter() - began) / SHARE)
+            await asyncio.sleep((time.perf_counter() - began) / share)
             if self._inbox.held.get(number) is not partition:
                 return False
             began = time.perf_counter()

@@ -45,7 +45,8 @@ def test_thousands_of_short_runs_leave_nothing_behind() -> None:
     assert dict(feed.engine.runs) == {}
     assert feed.engine.counts.runs_expired == 1_200
     assert len(feed.engine.snapshot()) < snapshot / 100
-    assert (alive(Run), alive(Series)) == (runs, series)
+    assert alive(Run) <= runs
+    assert alive(Series) <= series
 
 
 def test_a_run_that_said_nothing_at_its_end_is_kept_for_hours() -> None:

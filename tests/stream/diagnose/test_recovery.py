@@ -26,7 +26,7 @@ from stream.snapshots import form
 from stream.snapshots.files import FileShelf
 from stream.snapshots.shelf import Shelf
 from stream.snapshots.topic import HEAD, HEADER_ID, HEADER_NUMBER, TopicShelf
-from tests.fixtures import own_broker
+from tests.fixtures import own_broker, wait_for_async
 from tests.stream.diagnose.stories import rule, step
 from tests.stream.diagnose.streams import batch
 from tests.stream.diagnose.takeovers import encoded_rules
@@ -285,6 +285,24 @@ def test_a_shelf_that_cannot_be_written_costs_a_line_in_the_log(
         assert said(caplog).count("its snapshot cannot be kept") == 1
 
     assert HEAD == "head"
+    asyncio.run(scenario())
+
+
+def test_the_first_snapshot_does_not_wait_for_its_turn(tmp_path: Path) -> None:
+    """Whoever is killed again soon after a takeover has got further than before."""
+
+    async def scenario() -> None:
+        inbox, shelf = Inbox(bundle.loaded(RULES), RULES), FileShelf(tmp_path)
+        message = batch([(0, step(0, seq=0, loss=1.0))], 0)
+        inbox.event(Incoming(topics.TRAIN_EVENTS, 0, 0, events.encode(message)))
+        keeping = asyncio.ensure_future(Keeper(inbox, shelf, _at_once, every_s=3600.0).run())
+
+        async def kept() -> list[int]:
+            return [one.head.first async for one in shelf.newest(0)]
+
+        assert await wait_for_async(kept, what="the first snapshot") == [0]
+        keeping.cancel()
+
     asyncio.run(scenario())
 
 
