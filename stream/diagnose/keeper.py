@@ -17,7 +17,7 @@ from stream.snapshots.shelf import Shelf
 EVERY_S: Final = 5.0
 """Between two of a partition, at least."""
 FIRST_S: Final = 0.2
-"""Until the first one of a partition: a worker that dies again and again must not begin where it did before."""
+"""Until a partition's first one: a worker that dies again and again must not begin where it did before."""
 IDLE_S: Final = 60.0
 """The same while only the clock goes on."""
 RARELY: Final = 200
