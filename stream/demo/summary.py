@@ -73,7 +73,7 @@ def timings(story: Story, restarts: Sequence[Restart] = ()) -> dict[str, float]:
         return {}
     hops: dict[str, int] = {}
     for at_ns, diagnosis in story.diagnoses:
-        if diagnosis.state == diagnoses.FIRING:
+        if diagnosis.state == diagnoses.FIRING and diagnosis.rule in story.fault.rules:
             hops.setdefault("diagnosis", at_ns)
     for action in dict.fromkeys(command.action for _, command in story.commands):
         sent_ns, command = story.command(action) or (0, None)

@@ -17,6 +17,7 @@ from stream.demo.facts import Checkpoint, Facts
 from stream.demo.fault import SLOW_RANK, Fault
 from stream.demo.restarts import Restart
 from stream.demo.story import Step, Story
+from stream.demo.summary import timings
 
 S = 1_000_000_000
 RUN = "run-1"
@@ -71,6 +72,20 @@ def _failed(evidence: Evidence) -> list[str]:
 def test_all_checks_hold_on_a_loop_that_closed(tmp_path: Path) -> None:
     """The starting point of the cases below."""
     assert _failed(_closed(tmp_path)) == []
+
+
+def test_a_slow_machine_is_said_and_breaks_no_link(tmp_path: Path) -> None:
+    """Steps that take longer where something else works are no fault of the loop, nor its first answer."""
+    evidence = _closed(tmp_path)
+    slow = Diagnosis("d0", "step-time-rise", "throughput_drop", "warning", "firing", RUN, "", "", step=60)
+    evidence.story.bad = evidence.bad
+    told = timings(evidence.story)
+    evidence.story.diagnoses.insert(0, (60 * S, slow))
+    evidence.facts.diagnoses.append({"id": "d0", "rule": slow.rule, "state": "firing", "step": 60})
+
+    assert _failed(evidence) == []
+    assert timings(evidence.story) == told
+    assert "this machine was slow: step-time-rise at step 60" in str(verify(evidence))
 
 
 FELL = "the loss fell while all was well"
