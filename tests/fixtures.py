@@ -87,7 +87,10 @@ def freeze(pid: int) -> None:
     tasks = Path(f"/proc/{pid}/task")
 
     def still() -> bool:
-        states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()]
+        try:
+            states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()]
+        except (FileNotFoundError, ProcessLookupError):  # of a thread that has just ended
+            return False
         return set(states) == {"T"}
 
     wait_for(still, what=f"process {pid} to stand still")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from stream.folders import files_below
 from stream.offline.errors import OfflineError, ReadError
 from stream.offline.formats import JSONL, LOG, detect
 from stream.offline.naming import TRAINER_STATE, Named, named
@@ -48,7 +49,7 @@ def find(paths: Iterable[Path], run: str | None, problems: list[OfflineError]) -
 def _inside(folder: Path, problems: list[OfflineError]) -> list[Named]:
     found: list[Named] = []
     try:
-        candidates = sorted(path for path in folder.rglob("*") if _promising(path, folder))
+        candidates = sorted(path for path in files_below(folder) if _promising(path))
     except OSError as error:
         problems.append(ReadError(str(folder), "", f"cannot be read: {error.strerror}"))
         return []
@@ -65,13 +66,8 @@ def _inside(folder: Path, problems: list[OfflineError]) -> list[Named]:
     return _newest_states(found)
 
 
-def _promising(path: Path, folder: Path) -> bool:
-    inside = path.relative_to(folder)
-    return (
-        path.suffix not in _NEVER
-        and not any(part.startswith(".") for part in inside.parts)
-        and path.is_file()
-    )
+def _promising(path: Path) -> bool:
+    return path.suffix not in _NEVER and path.is_file()
 
 
 def _recorded(path: Path) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from stream.folders import files_below
 from stream.rulelang import across, tree
 from stream.rulelang.context import Context
 from stream.rulelang.errors import Problems, RuleError, RuleErrors
@@ -61,7 +62,11 @@ def read_texts(paths: Sequence[Path], errors: list[RuleError]) -> dict[str, str]
     for path in paths:
         inside = [path]
         if path.is_dir():
-            inside = sorted(file for suffix in SUFFIXES for file in path.rglob(f"*{suffix}"))
+            try:
+                inside = sorted(file for file in files_below(path) if file.suffix in SUFFIXES)
+            except OSError as error:
+                errors.append(RuleError(str(path), 1, 1, f"cannot be read: {error.strerror}"))
+                continue
         if not inside:
             errors.append(RuleError(str(path), 1, 1, "expected a folder with .yaml packs, found none in it"))
         for file in inside:

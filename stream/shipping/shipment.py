@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from emitter._records import Fate, Outcome
+from stream.folders import files_below
 from stream.shipping.cursor import NAME, Cursor
 from stream.shipping.errors import ShippingError
 from stream.shipping.reading import Source, Tell
@@ -78,8 +79,13 @@ class Shipment:
         )  # fmt: skip
 
     def _find(self) -> None:
-        """New files; those that are gone are forgotten."""
-        paths = [self._path] if self._path.is_file() else sorted(self._folder.rglob("*.jsonl*"))
+        """New files. Raises ShippingError."""
+        try:
+            paths = [self._path] if self._path.is_file() else sorted(files_below(self._folder))
+        except FileNotFoundError:  # it may come again, as on a network's disk
+            return
+        except OSError as error:
+            raise ShippingError(f"{self._folder}: cannot be read: {error.strerror}") from error
         for path in paths:
             if path.is_file() and path.name.endswith(SUFFIXES):
                 name = str(path.relative_to(self._folder)).removesuffix(".gz")

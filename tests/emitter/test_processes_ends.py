@@ -12,6 +12,7 @@ import pytest
 
 from emitter.spool.segment import Segment
 from tests.emitter.receiver import Receiver, attributes
+from tests.emitter.spool.on_disk import segments
 from tests.emitter.test_processes import run, start
 from tests.fixtures import free_port, wait_for
 
@@ -100,7 +101,7 @@ def test_end_with_a_full_queue_and_nobody_to_send_to(tmp_path: Path, end: str, h
         script = FULL.replace("shutdown_s=60", "shutdown_s=10") + "\n" + textwrap.dedent(body)
         code, errors = run(tmp_path, silent, script)
     assert code == status, errors
-    assert sum(Segment(path).pending for path in (tmp_path / "spool").rglob("*.seg")) >= 1000
+    assert sum(Segment(path).pending for path in segments(tmp_path / "spool")) >= 1000
 
     with Receiver(port=silent.port) as receiver:
         code, errors = run(tmp_path, receiver, UNTIL_SENT)
@@ -115,9 +116,9 @@ def test_end_with_a_full_queue_and_nobody_to_send_to(tmp_path: Path, end: str, h
 
 
 UNTIL_SENT = """
-from pathlib import Path
+import glob
 end = time.monotonic() + 60
-while any(Path(os.environ["TRAINWARDEN_SPOOL"]).rglob("*.seg")) and time.monotonic() < end:
+while glob.glob(os.environ["TRAINWARDEN_SPOOL"] + "/**/*.seg", recursive=True) and time.monotonic() < end:
     time.sleep(0.02)
 """
 
@@ -187,7 +188,7 @@ def test_fifty_thousand_calls_a_second(tmp_path: Path, receiver: Receiver, line:
     assert found["waiting"] <= 16384 + 64
     assert growth < 30e6, found["memory"][:: len(found["memory"]) // 10]
     arrived, lost = len(receiver.records("train.step")), found["lost"]
-    kept = sum(Segment(path).pending for path in spool.rglob("*.seg"))
+    kept = sum(Segment(path).pending for path in segments(spool))
     # What is left at the end includes the records that frame a run.
     framing = 0 if line == "up" else sum(lost.values()) + kept - calls
     assert 0 <= framing <= 10

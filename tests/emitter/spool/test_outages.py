@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from emitter import _api, _tensors
 from emitter.spool.segment import Segment, size_of
 from tests.emitter.fake_device import Device, Tensor, Torch
 from tests.emitter.receiver import Receiver, attributes
+from tests.emitter.spool.on_disk import segments
 from tests.emitter.test_processes import start
 from tests.fixtures import free_port, wait_for
 
@@ -41,13 +43,9 @@ def _steps(receiver: Receiver) -> list[int]:
     return [attributes(record)["train.step"] for record in receiver.records("train.step")]
 
 
-def _files(tmp_path: Path) -> list[Path]:
-    return sorted((tmp_path / "spool").rglob("*.seg"))
-
-
 def _steps_on_disk(tmp_path: Path) -> int:
     count = 0
-    for path in _files(tmp_path):
+    for path in segments(tmp_path / "spool"):
         segment = Segment(path)
         while (kept := segment.head()) is not None:
             segment._next += size_of(kept.payload)
@@ -90,7 +88,7 @@ def test_what_a_session_leaves_the_next_one_delivers(
                 sequences.setdefault(sender, []).extend(found)
     assert len(sequences) == 2
     assert all(sorted(found) == list(range(len(found))) for found in sequences.values())
-    assert not _files(tmp_path)
+    assert not segments(tmp_path / "spool")
 
 
 def test_the_order_of_an_outage_is_kept(tmp_path: Path) -> None:
@@ -101,7 +99,7 @@ def test_the_order_of_an_outage_is_kept(tmp_path: Path) -> None:
     assert session is not None
     for number in range(400):
         emitter.step(number, loss=1.0)
-    wait_for(lambda: _files(tmp_path), what="records on disk")
+    wait_for(lambda: segments(tmp_path / "spool"), what="records on disk")
     with Receiver(port=port) as receiver:
         for number in range(400, 900):
             emitter.step(number, loss=1.0)
@@ -121,12 +119,12 @@ def test_four_ranks_live_through_an_outage(steps: int, tmp_path: Path) -> None:
     )
     port = free_port()
     code = """
-    import array, pathlib, resource
+    import array, glob, resource
     page = resource.getpagesize()
     def resident():
         return int(open("/proc/self/statm").read().split()[1]) * page
     emitter.step(0, loss=1.0)
-    while not list(pathlib.Path(os.environ["TRAINWARDEN_SPOOL"]).rglob("*.seg")):
+    while not glob.glob(os.environ["TRAINWARDEN_SPOOL"] + "/**/*.seg", recursive=True):
         time.sleep(0.01)  # until all that an outage needs is loaded
     print("ready", flush=True)
     before, calls = resident(), array.array("q")
@@ -143,30 +141,32 @@ def test_four_ranks_live_through_an_outage(steps: int, tmp_path: Path) -> None:
     """
     away = Receiver(port=port)
     away._server.server_close()
-    ranks = []
-    for rank in range(4):
-        folder = tmp_path / str(rank)
-        folder.mkdir()
-        more = {"RANK": str(rank), "WORLD_SIZE": "4", "STEPS": str(steps), "CALLS": str(folder / "calls")}
-        ranks.append(start(folder, away, code, **more))
-    assert all(child.stdout and child.stdout.readline() == "ready\n" for child in ranks)
-    time.sleep(steps / 200)
-    with Receiver(port=port) as receiver:
+    with contextlib.ExitStack() as ends:
+        ranks = []
+        for rank in range(4):
+            folder = tmp_path / str(rank)
+            folder.mkdir()
+            more = {"RANK": str(rank), "WORLD_SIZE": "4", "STEPS": str(steps), "CALLS": str(folder / "calls")}
+            ranks.append(ends.enter_context(start(folder, away, code, **more)))
+            ends.callback(ranks[-1].kill)
+        assert all(child.stdout and child.stdout.readline() == "ready\n" for child in ranks)
+        time.sleep(steps / 200)
+        receiver = ends.enter_context(Receiver(port=port))
         outputs = [child.communicate(timeout=60 + steps / 40) for child in ranks]
-        times, numbers = defaultdict[tuple[int, int], list[int]](list), defaultdict[int, list[int]](list)
-        for request in receiver._logs:
-            for group in request.resource_logs:
-                rank = attributes(group.resource)["train.rank"]
-                for record in group.scope_logs[0].log_records:
-                    about = attributes(record)
-                    numbers[rank].append(about["train.seq"])
-                    if record.event_name == "train.step":
-                        times[rank, about["train.step"]].append(record.time_unix_nano)
+    times, numbers = defaultdict[tuple[int, int], list[int]](list), defaultdict[int, list[int]](list)
+    for request in receiver._logs:
+        for group in request.resource_logs:
+            rank = attributes(group.resource)["train.rank"]
+            for record in group.scope_logs[0].log_records:
+                about = attributes(record)
+                numbers[rank].append(about["train.seq"])
+                if record.event_name == "train.step":
+                    times[rank, about["train.step"]].append(record.time_unix_nano)
     found = Counter({key: len(moments) for key, moments in times.items()})
     assert found == Counter({(rank, step): 1 for rank in range(4) for step in range(steps)})
     assert all(sorted(one) == list(range(len(one))) for one in numbers.values())
     assert all(int(output.split()[-1]) < 12_000_000 for output, _ in outputs)
-    assert not _files(tmp_path)
+    assert not segments(tmp_path / "spool")
     for rank in range(4):
         lines = (tmp_path / str(rank) / "calls").read_text().splitlines()
         calls = [(int(began), int(ended)) for began, ended in (line.split() for line in lines)]
