@@ -7,7 +7,8 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 # In the order of the files and from one seed: what fails fails again. `test-shuffled` is for tests that lean on others.
-PYTEST := $(BIN)/python -m pytest --randomly-dont-reorganize --randomly-seed=1
+# With CI set, up to three failures run a second time, alone.
+PYTEST := $(BIN)/python -m tests.gate --randomly-dont-reorganize --randomly-seed=1
 PYPI_ONLY := -n $(JOBS) --dist worksteal -m "not kafka and not collector and not browser and not nightly"
 
 .DEFAULT_GOAL := help
