@@ -39,7 +39,7 @@ class Judge:
     def __init__(
         self, rules: Sequence[Rule], counts: Counts, max_series: int, watching: Watching | None
     ) -> None:
-        self.plans = Plans(rules)
+        self.plans = Plans.of(rules)
         self.crossings = Crossings(rules, self.plans)
         self.publisher = Publisher(self.crossings, counts, self._echo, self.end_diagnoses, watching)
         self._routing = Routing(self.plans, counts, max_series, watching is not None)

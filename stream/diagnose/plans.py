@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from operator import is_
 from typing import Final
 
 from stream.diagnose.keys import KeyReader
@@ -121,6 +123,16 @@ class Plans:
             if rule.program is not None:
                 self._add(Plan(rule, rule.program))
 
+    @classmethod
+    def of(cls, rules: Sequence[Rule]) -> Plans:
+        """The plans of these very rules, made once for all partitions: screens take long to compile."""
+        for known, plans in _made:
+            if len(known) == len(rules) and all(map(is_, known, rules)):
+                return plans
+        plans = cls(rules)
+        _made.appendleft((tuple(rules), plans))
+        return plans
+
     def _add(self, plan: Plan) -> None:
         self.by_id[plan.rule.id] = plan
         self.on.setdefault(plan.rule.on, []).append(plan)
@@ -131,6 +143,10 @@ class Plans:
         """Whether this rule is one on the transitions of others."""
         plan = self.by_id.get(rule_id)
         return plan is not None and plan.rule.on == DIAGNOSIS
+
+
+_made: Final[deque[tuple[tuple[Rule, ...], Plans]]] = deque(maxlen=2)
+"""Of the rules in force, and of those before them while partitions change over."""
 
 
 def needs(slots: Iterable[Slot]) -> frozenset[str]:

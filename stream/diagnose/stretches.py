@@ -8,6 +8,7 @@ rule gives.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -89,6 +90,7 @@ class Stretch:
         if stops is self._track.stops:  # a part of a stretch is judged by what its screens say of that part
             forecast = self._track.forecaster.of(stops, low, high, end - begin)
         unsure = []
+        arrays: dict[int, array[float]] = {}
         for stop in stops:
             series, screen = stop.series, stop.screen
             if not screen.usable or series.first is not None:
@@ -100,7 +102,7 @@ class Stretch:
                 lesson = forecast.lessons[series]
                 if lesson is None:
                     continue
-                lesson.learn(columns, len(times))
+                lesson.learn(columns, len(times), arrays)
                 some = lesson.rest
                 if not some:
                     continue

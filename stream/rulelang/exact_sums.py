@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from operator import mul
 from typing import Final
 
@@ -78,7 +79,7 @@ class Sums(_Exact):
         super().restart(begin)
         self.squares = 0
 
-    def sync(self, values: list[float], base: int, begin: int, end: int) -> None:
+    def sync(self, values: Sequence[float], base: int, begin: int, end: int) -> None:
         """Make the sums those of ``[begin, end)``, which reaches to the last of ``values``."""
         if begin == self.begin + 1 and end == self.end + 1 and self._scale == _USUAL and self._wholes:
             # What happens at every sample once a window is full.
@@ -149,7 +150,9 @@ class Trend(_Exact):
         self._moment = self._place_total = self._place_squares = 0
         self._places: deque[int] = deque()
 
-    def sync(self, values: list[float], places: list[int] | None, base: int, begin: int, end: int) -> None:
+    def sync(
+        self, values: Sequence[float], places: Sequence[int] | None, base: int, begin: int, end: int
+    ) -> None:  # fmt: skip
         """Make the line that of ``[begin, end)``; without ``places`` the numbers of the values are used."""
         self._prepare(begin)
         for _ in range(begin - self.begin):

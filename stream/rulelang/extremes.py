@@ -7,7 +7,7 @@ that of all its values. Once the older part is used up, the whole stretch become
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 Choose = Callable[..., float]
@@ -25,7 +25,7 @@ class Extreme:
         self._older: list[float] = []
         self._newer = math.nan
 
-    def of(self, values: list[float], base: int, begin: int, end: int) -> float:
+    def of(self, values: Sequence[float], base: int, begin: int, end: int) -> float:
         """The extreme of ``[begin, end)``, NaN of none; ``values`` starts with number ``base`` <= begin."""
         ahead = self._cut - begin - 1
         if not 0 <= ahead < len(self._older):
@@ -39,9 +39,8 @@ class Extreme:
         older = self._older[ahead]
         return (older if newer != newer else self._choose(older, newer)) + 0.0
 
-    def _recut(self, values: list[float], end: int) -> float:
-        values.reverse()
-        self._older = list(accumulate(values, self._choose))
+    def _recut(self, values: Sequence[float], end: int) -> float:
+        self._older = list(accumulate(reversed(values), self._choose))
         self._cut = self._end = end
         self._newer = math.nan
         return self._older[-1] + 0.0 if values else math.nan

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ Look = tuple[str, int]
 """A slot, or of a window a statistic or what it is fed with, by name and place."""
 Columns = Sequence[Sequence[Any]]
 """The values of each slot over a stretch: all of them finite numbers, or none."""
-Extend = Callable[[Sequence[float]], None]
+Extend = Callable[["array[float]"], None]
 
 
 class Source:
@@ -60,12 +61,18 @@ class Lesson:
         self.rest: list[Source] = []
         self.tapes: list[Tape] = []
 
-    def learn(self, columns: Columns, size: int) -> None:
-        """Append what so many samples bring; ``columns`` are those of the sheet. Tapes are not made tidy."""
+    def learn(self, columns: Columns, size: int, known: dict[int, array[float]]) -> None:
+        """Append what so many samples bring; ``columns`` are those of the sheet. Tapes are not made tidy.
+
+        ``known``: some of the columns as arrays, which others have made; those that are made are added.
+        """
         for extend, place in self.columns:
-            extend(columns[place])
+            column = known.get(place)
+            if column is None:
+                column = known[place] = array("d", columns[place])
+            extend(column)
         for extend, value in self.constants:
-            extend([value] * size)
+            extend(array("d", (value,)) * size)
 
 
 class Learner:

@@ -8,7 +8,7 @@ which makes every comparison false.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from stream.rulelang.windows import Span, Window
@@ -86,7 +86,7 @@ def _first(window: Window, coming: Coming) -> Interval:
     return min(low, coming.low), max(high, coming.high)
 
 
-def _staying(window: Window, coming: Coming) -> list[float]:
+def _staying(window: Window, coming: Coming) -> Sequence[float]:
     """Some of the values that are in the window all the time."""
     values, held, leaving = window.tape.values, _held(window), _leaving(window, coming)
     return values[max(len(values) - held + leaving, len(values) - _LOOK) :] if leaving < held else []

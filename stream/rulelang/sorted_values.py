@@ -24,7 +24,7 @@ class Sorted:
         self.begin = self.end = 0
         self.items: list[float] = []
 
-    def sync(self, values: list[float], base: int, begin: int, end: int) -> list[float]:
+    def sync(self, values: Sequence[float], base: int, begin: int, end: int) -> list[float]:
         """The sorted values of ``[begin, end)``; ``values`` starts with number ``base`` <= ``begin``."""
         items = self.items
         gone, new = begin - self.begin, end - self.end

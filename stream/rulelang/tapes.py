@@ -5,6 +5,7 @@ A value that is not finite is skipped. Values have numbers from 0 in the order i
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -35,7 +36,8 @@ class Tape:
         self.keep = max(spec.last or MAX_SAMPLES for spec in specs)
         self._most = self.keep + min(self.keep, _OVER) + _SPARE
         timed = any(TIMES in spec.needs or spec.over_s is not None for spec in specs)
-        self.values: list[float] = []
+        # An array: a quarter of the memory of a list, and nothing to free one by one.
+        self.values: array[float] = array("d")
         self.times: list[int] | None = [] if timed else None
         self.averages = [average(spec) if EMA in spec.needs else None for spec in specs]
         self.base = self.begin = 0
@@ -53,7 +55,7 @@ class Tape:
             for one in self.averages:
                 if isinstance(one, Smooth) and one not in known:
                     one.extend(values)
-        self.values.extend(values)
+        self.values.extend(array("d", values))
         if len(self.values) >= self._most:
             self.trim()
 
@@ -109,7 +111,7 @@ class Tape:
     def save(self) -> dict[str, Any]:
         """What makes the tape: plain lists and numbers."""
         start = self.first() - self.base
-        saved: dict[str, Any] = {"values": self.values[start:]}
+        saved: dict[str, Any] = {"values": self.values[start:].tolist()}
         if self.times is not None:
             saved["times"] = self.times[start:]
         averages = [one.save() for one in self.averages if one is not None]

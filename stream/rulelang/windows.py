@@ -117,7 +117,7 @@ class Window:
         """Least squares: change per sample, or per second for a window over time; NaN of fewer than two."""
         return self._line(None).slope()
 
-    def _line(self, places: list[int] | None) -> Trend:
+    def _line(self, places: Sequence[int] | None) -> Trend:
         trend = self._trend = self._trend or Trend()
         base = self.tape.base
         trend.sync(self._values, places, base, self._first(), base + len(self._values))

@@ -285,6 +285,16 @@ def test_a_window_over_time_is_bounded_in_number(asked: bool) -> None:
     assert len(window.save()["values"]) == MAX_SAMPLES
 
 
+def test_times_may_be_any_that_a_sender_says() -> None:
+    """OTLP has room for twice as many nanoseconds as fit into a signed number."""
+    window = _window(over_s=10.0)
+    for time_ns in (-1, 2**64 - 2, 2**64 - 1):
+        window.push(time_ns, 1)
+    window.expire(2**64 - 1)
+    assert (window.count(), window.last()) == (2.0, 1.0)
+    assert isinstance(window.last(), float)
+
+
 def test_time_that_goes_back_expires_nothing_early() -> None:
     """Values expire in the order in which they came."""
     window = _window(over_s=10.0)
