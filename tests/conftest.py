@@ -30,6 +30,12 @@ def own_spool(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(autouse=True)
+def no_news_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emitters read no kernel log unless told to: other tests use up memory, and it speaks of that."""
+    monkeypatch.setenv("TRAINWARDEN_KERNEL_LOG", "0")
+
+
+@pytest.fixture(autouse=True)
 def all_is_logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test hides what happens in the next one."""
     # One traceback a minute, whoever caused it.

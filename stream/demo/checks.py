@@ -15,8 +15,8 @@ from stream.demo.restarts import Restart
 from stream.demo.story import MEAN_OF, Step, Story, first_bad, mean_loss
 
 FELL_BY: Final = 0.5
-SLOW_MACHINE: Final = "throughput_drop"
-"""Category of what is true of any machine on which something else begins to work in the midst of the demo."""
+OF_THE_MACHINE: Final = frozenset(["throughput_drop", "host_oom"])
+"""Categories of what is true of a machine on which something else works, or needs memory, beside the demo."""
 ON_THE_WAY_NS: Final = 2_000_000_000
 """A checkpoint younger than this when the command was sent may not have reached the stream yet."""
 
@@ -110,11 +110,11 @@ def diagnosed(evidence: Evidence) -> Check:
     right = [
         d for d in firing if d.rule in fault.rules and (d.step or 0) >= (fault.step or 0) and d.id in stored
     ]
-    slow = [d for d in firing if d not in right and d.category == SLOW_MACHINE]
-    wrong = [d for d in firing if d not in right and d not in slow]
-    seen = ", ".join(f"{d.rule} at step {d.step}" for d in firing if d not in slow) or "nothing"
-    if slow:
-        seen += f"; this machine was slow: {', '.join(f'{d.rule} at step {d.step}' for d in slow)}"
+    beside = [d for d in firing if d not in right and d.category in OF_THE_MACHINE]
+    wrong = [d for d in firing if d not in right and d not in beside]
+    seen = ", ".join(f"{d.rule} at step {d.step}" for d in firing if d not in beside) or "nothing"
+    if beside:
+        seen += f"; of this machine: {', '.join(f'{d.rule} at step {d.step}' for d in beside)}"
     return Check("the right rule fired, and no other", bool(right) and not wrong, seen)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -16,6 +17,7 @@ from emitter.vocabulary import topics
 from tests.emitter.receiver import attributes
 from tests.fixtures import read_topic
 
+SLOW = re.compile(r"Executing <.*> took [\d.]+ seconds")
 STRICT = ("-X", "dev", "-W", "error", "-W", "ignore::DeprecationWarning")
 
 TRAINER = """
@@ -101,6 +103,8 @@ def test_forks_are_harmless(broker: str, tmp_path: Path, script: str, scheme: st
         ]
         return len(steps) >= 7
 
-    assert (ended.returncode, ended.stderr) == (0, "")
+    # asyncio's debug mode tells of callbacks that took long, as they do on a busy machine.
+    told = [line for line in ended.stderr.splitlines() if not SLOW.fullmatch(line)]
+    assert (ended.returncode, told) == (0, [])
     read_topic(broker, topics.OTLP_LOGS, enough, lambda record: run.encode() in record.value)
     assert sorted(steps) == [0, 1, 2, 3, 4, 5, 100]

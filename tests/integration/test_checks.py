@@ -74,18 +74,21 @@ def test_all_checks_hold_on_a_loop_that_closed(tmp_path: Path) -> None:
     assert _failed(_closed(tmp_path)) == []
 
 
-def test_a_slow_machine_is_said_and_breaks_no_link(tmp_path: Path) -> None:
-    """Steps that take longer where something else works are no fault of the loop, nor its first answer."""
+@pytest.mark.parametrize(
+    ("rule", "category"), [("step-time-rise", "throughput_drop"), ("host-oom", "host_oom")]
+)
+def test_what_the_machine_does_is_said_and_breaks_no_link(tmp_path: Path, rule: str, category: str) -> None:
+    """Where something else works, or has used up the memory, that is no fault of the loop, nor its first answer."""
     evidence = _closed(tmp_path)
-    slow = Diagnosis("d0", "step-time-rise", "throughput_drop", "warning", "firing", RUN, "", "", step=60)
+    beside = Diagnosis("d0", rule, category, "warning", "firing", RUN, "", "", step=60)
     evidence.story.bad = evidence.bad
     told = timings(evidence.story)
-    evidence.story.diagnoses.insert(0, (60 * S, slow))
-    evidence.facts.diagnoses.append({"id": "d0", "rule": slow.rule, "state": "firing", "step": 60})
+    evidence.story.diagnoses.insert(0, (60 * S, beside))
+    evidence.facts.diagnoses.append({"id": "d0", "rule": rule, "state": "firing", "step": 60})
 
     assert _failed(evidence) == []
     assert timings(evidence.story) == told
-    assert "this machine was slow: step-time-rise at step 60" in str(verify(evidence))
+    assert f"of this machine: {rule} at step 60" in str(verify(evidence))
 
 
 FELL = "the loss fell while all was well"
