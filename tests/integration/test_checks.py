@@ -78,7 +78,7 @@ def test_all_checks_hold_on_a_loop_that_closed(tmp_path: Path) -> None:
     ("rule", "category"), [("step-time-rise", "throughput_drop"), ("host-oom", "host_oom")]
 )
 def test_what_the_machine_does_is_said_and_breaks_no_link(tmp_path: Path, rule: str, category: str) -> None:
-    """Where something else works, or has used up the memory, that is no fault of the loop, nor its first answer."""
+    """Something else works, or has used up the memory: no fault of the loop, nor its first answer."""
     evidence = _closed(tmp_path)
     beside = Diagnosis("d0", rule, category, "warning", "firing", RUN, "", "", step=60)
     evidence.story.bad = evidence.bad
