@@ -31,7 +31,10 @@ _NOT_BYTES: Final = frozenset({"dataframe", "datastore", "arrowtable", "debug"})
 
 @dataclass(frozen=True)
 class Call:
-    """One request, without its body. `parameters` are the query's, without ``param_``."""
+    """One request, without its body. `parameters` are the query's, without ``param_``.
+
+    `revision` of the protocol is what the client wants Native answers in, 0 where it does not say.
+    """
 
     query: str
     query_id: str
@@ -46,6 +49,7 @@ class Call:
     session_timeout_s: float = 60.0
     session_check: bool = False
     close_session: bool = False
+    revision: int = 0
 
 
 def read(
@@ -88,6 +92,7 @@ def read(
         session_timeout_s=_seconds(ours.get("session_timeout", "60")),
         session_check=ours.get("session_check", "0") == "1",
         close_session=ours.get("close_session", "0") == "1",
+        revision=_revision(ours.get("client_protocol_version", "0")),
     )
 
 
@@ -105,6 +110,12 @@ def _format(name: str | None) -> str:
     if name.lower() in _NOT_BYTES or not name.isalnum():
         raise ClickHouseError(73, f"Unknown format {name}")
     return name
+
+
+def _revision(text: str) -> int:
+    if not text.isdigit():
+        raise ClickHouseError(27, f"Invalid client_protocol_version {text!r}: expected a whole number")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
 
-from stream.clickhouse import forbidden, statement
+from stream.clickhouse import forbidden, native, statement
 from stream.clickhouse.body import Body
 from stream.clickhouse.call import Call
 from stream.clickhouse.config import QUERY_ID_SETTING
@@ -206,7 +206,7 @@ class Execution:
         self._count(result)
         self._counts.written_rows = result.rows_written()
         self._counts.written_bytes = result.bytes_written()
-        return Answer(self._counts, output if parsed.has_result else None, result.bytes())
+        return Answer(self._counts, output if parsed.has_result else None, self._bytes(result, output))
 
     def _streamed(self, handle: Handle, parsed: Statement, output: str) -> Answer:
         blocks = self._blocks(handle, parsed, output)
@@ -220,7 +220,13 @@ class Execution:
     def _blocks(self, handle: Handle, parsed: Statement, output: str) -> Generator[bytes, None, None]:
         for block in handle.stream(parsed.sql, output, self._call.parameters):
             self._count(block)
-            yield block.bytes()
+            yield self._bytes(block, output)
+
+    def _bytes(self, result: Any, output: str) -> bytes:
+        found: bytes = result.bytes()
+        if self._call.revision >= native.REVISION and output.lower() == "native":
+            return native.revised(found)
+        return found
 
     def _count(self, result: Any) -> None:
         self._counts.result_rows += result.rows_read()
