@@ -57,10 +57,10 @@ def revised(data: bytes) -> bytes:
         for _ in range(columns):
             begin = at
             _, at = _text(data, at)
-            name, at = _text(data, at)
+            kind, at = _text(data, at)
             parts += (data[begin:at], _USUAL)
             if rows:
-                form, begin = _form(name), at
+                form, begin = _form(kind.decode()), at
                 at = form.skip(data, at + form.prefix, rows)
                 parts.append(data[begin:at])
     return b"".join(parts)
@@ -78,9 +78,9 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _text(data: bytes, at: int) -> tuple[str, int]:
+def _text(data: bytes, at: int) -> tuple[bytes, int]:
     size, at = _number(data, at)
-    return data[at : at + size].decode(), at + size
+    return data[at : at + size], at + size
 
 
 def _word(data: bytes, at: int) -> int:

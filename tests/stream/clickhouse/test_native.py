@@ -77,6 +77,11 @@ def test_several_blocks_and_long_texts(clickhouse: Endpoint) -> None:
     assert after.replace(INFO, b"").count(b"x") == before.count(b"x")
 
 
+def test_a_name_that_is_no_text(clickhouse: Endpoint) -> None:
+    answer = _native(clickhouse, "SELECT 1 AS `\\xff`", REVISION)
+    assert answer.body == INFO + b"\x01\x01\x01\xff\x05UInt8\0\x01"
+
+
 def test_no_rows(clickhouse: Endpoint) -> None:
     assert _native(clickhouse, "SELECT 1 AS c WHERE 0", REVISION).status == 200
 
