@@ -60,7 +60,6 @@ class Placements:
         try:
             consumer.assign([_PLACE])
             end = (await consumer.end_offsets([_PLACE]))[_PLACE]
-            await consumer.seek_to_beginning(_PLACE)
             while True:
                 if await consumer.position(_PLACE) >= end:
                     self._loaded.set()

@@ -76,12 +76,12 @@ def assemble(written: Sequence[tuple[bytes | None, bytes | None]]) -> Bundle | N
 async def read(kafka: str) -> Bundle | None:
     """The bundle in force, None where none was ever published. Raises KafkaError."""
     place = TopicPartition(topics.TRAIN_RULES, 0)
-    consumer = AIOKafkaConsumer(**reach(kafka), enable_auto_commit=False)
+    # seek_to_beginning() loses against aiokafka's own first look for the end, where that is under way.
+    consumer = AIOKafkaConsumer(**reach(kafka), enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         consumer.assign([place])
         end = (await consumer.end_offsets([place]))[place]
-        await consumer.seek_to_beginning(place)
         written: list[tuple[bytes | None, bytes | None]] = []
         deadline = asyncio.get_running_loop().time() + PATIENCE_S
         while end and await consumer.position(place) < end:
