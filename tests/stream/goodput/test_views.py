@@ -123,6 +123,19 @@ def test_a_run_is_the_sum_of_its_attempts(url: str) -> None:
     assert (run["attempts"], run["state"], run["run_name"], run["gpus"]) == (2, "finished", "story", 8)
 
 
+def test_standstills_are_what_was_told_and_the_end_of_a_lost_attempt(url: str) -> None:
+    """Of the known story: a staged checkpoint, a pause, the hang that was seen, and the loss."""
+    rows = ask(
+        url,
+        "SELECT kind, toUnixTimestamp64Nano(began) AS began, toUnixTimestamp64Nano(ended) AS ended"
+        " FROM train_standstills WHERE run = 'known' AND attempt = 0 ORDER BY began, ended",
+    )
+    told = [
+        (row["kind"], (row["began"] - BASE) / S, row["ended"] and (row["ended"] - BASE) / S) for row in rows
+    ]
+    assert told == [("checkpoint", 29, 31), ("paused", 33, 37), ("hang", 40, None), ("hang", 60, 60)]
+
+
 def test_a_run_without_step_times_is_told_by_its_gaps(url: str) -> None:
     """The time from one step to the next is the step's."""
     (row,) = ask(url, "SELECT * FROM train_goodput WHERE run = 'gaps'")

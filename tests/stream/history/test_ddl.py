@@ -16,7 +16,8 @@ SERVER = SchemaSettings()
 CLUSTER = SchemaSettings(cluster="main")
 FILES = ddl.read_files(resources.path("clickhouse"))
 REPEATABLE = re.compile(
-    r"(CREATE (TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS|DROP VIEW IF EXISTS) \w+ \{on_cluster\}"
+    r"(CREATE (TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS|CREATE OR REPLACE VIEW|DROP VIEW IF EXISTS)"
+    r" \w+ \{on_cluster\}"
     r"|ALTER TABLE \w+ \{on_cluster\} (ADD COLUMN IF NOT EXISTS|MODIFY COLUMN) "
 )
 STATEMENTS = [(file.name, text) for file in FILES for text in ddl.statements(file.text)]
