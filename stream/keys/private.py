@@ -1,4 +1,4 @@
-"""Files of private keys: PKCS #8 in PEM, mode 0600, with a line above that says what the key is for."""
+"""Files of private keys: PKCS #8 in PEM that nobody else may read; a line above says what the key is for."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ ROLES: Final = (WORKER, OPERATOR)
 
 SUFFIX: Final = ".pem"
 REVOKED_SUFFIX: Final = ".revoked"
+_NOT_IN_YOURS: Final = 0o077
+_NOT_IN_ROOTS: Final = 0o037
+"""What the mode must not allow. A group may read root's file: so Kubernetes mounts a Secret for a user."""
 _HEAD = re.compile(r"\ATrainwarden key: role (\w+), made (\S+)\n")
 
 
@@ -74,10 +77,10 @@ def read(path: Path) -> PrivateKey:
     """The key in a file; plain PKCS #8 will do. Raises KeyFileError."""
     try:
         content = path.read_bytes()
-        mode = path.stat().st_mode
+        status = path.stat()
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be read: {error.strerror}") from None
-    if mode & 0o077:
+    if status.st_mode & (_NOT_IN_ROOTS if status.st_uid == 0 else _NOT_IN_YOURS):
         raise KeyFileError(f"{path}: others may read or write this private key; `chmod 600` it")
     raw = _secret(path, content)
     head = _HEAD.match(content.decode("utf-8", "replace"))

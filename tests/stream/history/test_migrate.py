@@ -28,8 +28,9 @@ TABLES = {
     "train_recovery", "train_recovery_runs", "train_reference", "train_resources", "train_resources_10s",
     "train_resources_10s_mv", "train_resources_1m", "train_resources_1m_mv", "train_runs",
     "train_runs_latest", "train_series", "train_series_mv", "train_standstills", "train_step_times",
-    "train_steps", "train_steps_10s", "train_steps_10s_mv", "train_steps_1m", "train_steps_1m_mv", "train_stood",
-    "trainwarden_batches", "trainwarden_migrations", "trainwarden_records", "trainwarden_sinks",
+    "train_steps", "train_steps_10s", "train_steps_10s_mv", "train_steps_1m", "train_steps_1m_mv",
+    "train_stood", "trainwarden_batches", "trainwarden_migrations", "trainwarden_records",
+    "trainwarden_sinks",
 }  # fmt: skip
 
 

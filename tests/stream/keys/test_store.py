@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from emitter.signing import SignatureError, TrustedKeys, verify
 from stream.keys import OPERATOR, WORKER, KeyFileError, KeyStore, Signer, private
+
+_STAT = Path.stat
 
 
 @pytest.fixture
@@ -109,12 +112,33 @@ def test_existing_key_is_not_overwritten(store: KeyStore) -> None:
     assert private.read(key.path) == key
 
 
-def test_private_key_that_others_may_read_is_refused(store: KeyStore) -> None:
+@pytest.mark.parametrize("mode", [0o644, 0o620, 0o602])
+def test_private_key_that_others_may_read_or_write_is_refused(store: KeyStore, mode: int) -> None:
     """It may be somebody else's by now."""
     key = store.new("a")
-    key.path.chmod(0o640)
+    key.path.chmod(mode)
     with pytest.raises(KeyFileError, match=r"others may read or write this private key; `chmod 600` it"):
         Signer.load(key.path)
+
+
+def test_a_group_may_read_the_key_that_is_roots(store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So Kubernetes mounts a Secret for a pod that is not root; a key of one's own is for nobody else."""
+    key = store.new("a")
+    key.path.chmod(0o440)
+    for owner, good in ((0, True), (10001, False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "stat", lambda self, owner=owner: _owned(self, owner))
+            if good:
+                assert Signer.load(key.path).key_id == key.public.id
+            else:
+                with pytest.raises(KeyFileError, match="others may read or write"):
+                    Signer.load(key.path)
+
+
+def _owned(path: Path, owner: int) -> os.stat_result:
+    seen = list(_STAT(path))
+    seen[stat.ST_UID] = owner
+    return os.stat_result(seen)
 
 
 def test_files_that_are_no_keys_are_named(tmp_path: Path) -> None:
