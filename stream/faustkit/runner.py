@@ -19,6 +19,7 @@ from stream.faustkit.consume import Host
 from stream.faustkit.health import readiness
 from stream.faustkit.outlet import Outlet
 from stream.faustkit.preflight import BrokerTraits, inspect
+from stream.faustkit.repeats import Repeats
 from stream.faustkit.standing import EVERY_S, Lag
 from stream.faustkit.stuck import AFTER_S, Stuck
 from stream.telemetry.part import Part
@@ -167,6 +168,8 @@ def run_job(job: Job) -> None:
         logging.basicConfig(
             level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
         )  # stderr
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Repeats("aiokafka"))
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(logging.getLogger().level, logging.WARNING))
     asyncio.run(_Worker(job).run())

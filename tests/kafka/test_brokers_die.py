@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,16 @@ BACK_S = 300.0
 
 
 class Broker:
-    """A broker as one of the parts that die."""
+    """A broker as one of the parts that die: again once the workers have found back to their partitions.
+
+    A group forms when the sessions of its dead members are over, half a minute later. A broker that never
+    lives that long has no readers, whatever they do.
+    """
 
     name = "broker"
 
-    def __init__(self, broker: ApacheKafka) -> None:
-        self._broker = broker
+    def __init__(self, broker: ApacheKafka, workers: Sequence[parts.Part]) -> None:
+        self._broker, self._workers = broker, workers
 
     def kill(self) -> None:
         self._broker.kill()
@@ -35,7 +40,7 @@ class Broker:
         self._broker.launch()
 
     def ready(self) -> bool:
-        return self._broker.answers()
+        return self._broker.answers() and all(worker.ready() for worker in self._workers)
 
     def ended(self) -> bool:
         return False
@@ -49,7 +54,10 @@ def _ledger(folder: Path, flushes: int, every_s: float, most: int) -> None:
     try:
         with parts.site(folder, broker.bootstrap) as site:
             load = Load("ledger", time.time_ns(), flushes=flushes)
-            dying: list[parts.Mortal] = [Broker(broker), *(site.parts[name] for name in parts.KILLED)]
+            workers = [site.parts[name] for name in (parts.LOOP, parts.HISTORY)]
+            dying: list[parts.Mortal] = [
+                Broker(broker, workers), *(site.parts[name] for name in parts.KILLED)
+            ]  # fmt: skip
             killer = parts.Killer(dying, every_s, most)
             tries, obeyed = asyncio.run(parts.traffic(site, load, killer))
             broker.wait(BACK_S)
