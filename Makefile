@@ -43,7 +43,8 @@ test-faults: $(STAMP)  ## the faults alone, with their slow forms: kills, stops,
 KAFKA_TESTS := tests/kafka tests/integration/test_demo.py tests/stream/test_worker_loop.py \
 	tests/stream/faustkit/test_outlet.py tests/stream/gateway/test_stock_sdk.py \
 	tests/stream/test_breaker.py tests/stream/test_node_signals.py \
-	tests/integration/test_ledger.py tests/integration/test_rebalance.py tests/stream/test_worker_recovery.py
+	tests/integration/test_ledger.py tests/integration/test_rebalance.py tests/stream/test_worker_recovery.py \
+	tests/stream/test_worker_rules.py
 
 test-kafka: $(STAMP)  ## the same end-to-end tests on Apache Kafka (needs Java 17 and Maven)
 	TRAINWARDEN_TEST_KAFKA=apache $(PYTEST) -m "not nightly" $(or $(ARGS),$(KAFKA_TESTS))

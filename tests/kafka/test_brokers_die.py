@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,28 +18,28 @@ from tests.kafka.apache_kafka import ApacheKafka
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 BACK_S = 300.0
+LIFE_S = 60.0
 
 
 class Broker:
-    """A broker as one of the parts that die: again once the workers have found back to their partitions.
-
-    A group forms when the sessions of its dead members are over, half a minute later. A broker that never
-    lives that long has no readers, whatever they do.
+    """A broker as one of the parts that die. It lives long enough for groups to form: they wait half a minute
+    for members that are gone, and one that never lives so long has no readers, whatever they do.
     """
 
     name = "broker"
 
-    def __init__(self, broker: ApacheKafka, workers: Sequence[parts.Part]) -> None:
-        self._broker, self._workers = broker, workers
+    def __init__(self, broker: ApacheKafka) -> None:
+        self._broker, self._born = broker, -LIFE_S
 
     def kill(self) -> None:
         self._broker.kill()
 
     def start(self) -> None:
         self._broker.launch()
+        self._born = time.monotonic()
 
     def ready(self) -> bool:
-        return self._broker.answers() and all(worker.ready() for worker in self._workers)
+        return time.monotonic() - self._born > LIFE_S and self._broker.answers()
 
     def ended(self) -> bool:
         return False
@@ -54,10 +53,7 @@ def _ledger(folder: Path, flushes: int, every_s: float, most: int) -> None:
     try:
         with parts.site(folder, broker.bootstrap) as site:
             load = Load("ledger", time.time_ns(), flushes=flushes)
-            workers = [site.parts[name] for name in (parts.LOOP, parts.HISTORY)]
-            dying: list[parts.Mortal] = [
-                Broker(broker, workers), *(site.parts[name] for name in parts.KILLED)
-            ]  # fmt: skip
+            dying: list[parts.Mortal] = [Broker(broker), *(site.parts[name] for name in parts.KILLED)]
             killer = parts.Killer(dying, every_s, most)
             tries, obeyed = asyncio.run(parts.traffic(site, load, killer))
             broker.wait(BACK_S)

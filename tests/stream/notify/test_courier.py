@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -18,10 +19,16 @@ from stream import lag
 from stream.faustkit.preflight import BrokerTraits
 from stream.notify.config import Hook
 from stream.notify.courier import GROUP, Courier
+from tests.fixtures import APACHE, ENV_TEST_KAFKA
 from tests.stream.notify.far_end import FarEnd, Reply, serving
 
 WAIT_S = 60.0
-TRAITS = BrokerTraits(session_timeout_s=2.0, says_goodbye=False)
+# Apache Kafka takes no shorter session than six seconds.
+TRAITS = (
+    BrokerTraits(session_timeout_s=6.0)
+    if os.environ.get(ENV_TEST_KAFKA) == APACHE
+    else BrokerTraits(session_timeout_s=2.0, says_goodbye=False)
+)
 pytestmark = pytest.mark.slow
 
 
