@@ -125,11 +125,6 @@ def all_runs() -> table.Panel:
                 ) AS l
                 GROUP BY l.run
             ),
-            productive AS (
-                SELECT run, goodput
-                FROM train_goodput_fleet
-                WHERE run IN (SELECT run FROM recent)
-            ),
             incidents AS (
                 SELECT run, countIf(NOT {OVER}) AS open, sum(gpu_seconds) / 3600 AS lost
                 FROM train_incidents
@@ -146,13 +141,12 @@ def all_runs() -> table.Panel:
         SELECT
             recent.run AS run, recent.run_name AS name, recent.state AS state,
             recent.last_time AS `last seen`, incidents.open AS `open incidents`,
-            found.diagnoses AS `open diagnoses`, productive.goodput AS goodput,
+            found.diagnoses AS `open diagnoses`,
             incidents.lost AS `GPU hours lost`,
             sent.commands AS commands, recent.attempt AS attempt, recent.ranks AS ranks,
             nullIf(recent.last_step, -1) AS step, losses.loss AS loss, recent.started AS started
         FROM recent
         LEFT JOIN losses ON losses.run = recent.run
-        LEFT JOIN productive ON productive.run = recent.run
         LEFT JOIN incidents ON incidents.run = recent.run
         LEFT JOIN found ON found.run = recent.run
         LEFT JOIN sent ON sent.run = recent.run
@@ -166,7 +160,7 @@ def all_runs() -> table.Panel:
         "The 200 runs heard of last: those with open incidents first, then failed and silent ones. State is"
         " that of the newest attempt, loss the last value of its lowest rank.",
         sql,
-        units={"last seen": "dateTimeFromNow", "started": "dateTimeAsIso", "goodput": "percentunit"},
+        units={"last seen": "dateTimeFromNow", "started": "dateTimeAsIso"},
         colors={"state": common.COLOR_OF_STATE},
         links={"run": common.TO_RUN, "open incidents": common.TO_INCIDENTS},
     )

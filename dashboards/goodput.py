@@ -109,11 +109,15 @@ def of_fleet(recent: str) -> stat.Panel:
 def by_run(recent: str) -> barchart.Panel:
     """The parts of each run."""
     sql = f"""
-        SELECT if(empty(run_name), run, run_name) AS name, {_SHOWN}
+        SELECT
+            concat(if(empty(run_name), run, run_name), ' ', toString(round(100 * goodput, 1)), ' %') AS name,
+            {_SHOWN}
         FROM train_goodput_fleet
         WHERE run IN ({recent})
         ORDER BY wall DESC
         LIMIT 20
     """
-    description = "Where the wall time of the longest 20 of the 100 runs heard of last went." + _MEANT
+    description = (
+        "Goodput of the longest 20 of the 100 runs heard of last, and where their wall time went." + _MEANT
+    )
     return bars(15, "Wall time by run", description, "s", sql, stacked="percent")

@@ -105,6 +105,15 @@ def test_fleet_lists_the_runs(history: str) -> None:
     assert all(1.5 < loss < 3 for loss in runs["loss"])
 
 
+def test_fleet_shows_the_goodput_of_each_run(history: str) -> None:
+    """Beside its name, as the view has it; not in the long table, which would wait for it."""
+    bars = asking.columns(history, case("fleet", "Wall time by run").sql(_asked(history)))
+    label = "concat(if(empty(run_name), run, run_name), ' ', toString(round(100 * goodput, 1)), ' %')"
+    (found,) = asking.columns(history, f"SELECT {label} AS name FROM train_goodput_fleet ORDER BY wall DESC")
+    assert bars[0].values == found.values
+    assert "train_goodput" not in case("fleet", "Runs in trouble first").sql(_asked(history))
+
+
 def test_commands_show_what_became_of_them(history: str) -> None:
     """The newest state of each command's ranks, and how long it took."""
     commands = asking.table(history, case("run", "Commands", kind="table"), _asked(history))
