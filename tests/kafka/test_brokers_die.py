@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from pathlib import Path
 
@@ -18,18 +19,20 @@ from tests.kafka.apache_kafka import ApacheKafka
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 BACK_S = 300.0
-LIFE_S = 60.0
 
 
 class Broker:
-    """A broker as one of the parts that die. It lives long enough for groups to form: they wait half a minute
-    for members that are gone, and one that never lives so long has no readers, whatever they do.
+    """A broker as one of the parts that die; it lives for ``life_s`` at least.
+
+    A group waits half a minute for members that are gone: a broker that never lives so long has no readers,
+    whatever they do.
     """
 
     name = "broker"
 
-    def __init__(self, broker: ApacheKafka) -> None:
-        self._broker, self._born = broker, -LIFE_S
+    def __init__(self, broker: ApacheKafka, life_s: float) -> None:
+        self._broker, self._life_s = broker, life_s
+        self._born = -math.inf
 
     def kill(self) -> None:
         self._broker.kill()
@@ -39,13 +42,13 @@ class Broker:
         self._born = time.monotonic()
 
     def ready(self) -> bool:
-        return time.monotonic() - self._born > LIFE_S and self._broker.answers()
+        return time.monotonic() - self._born > self._life_s and self._broker.answers()
 
     def ended(self) -> bool:
         return False
 
 
-def _ledger(folder: Path, flushes: int, every_s: float, most: int) -> None:
+def _ledger(folder: Path, flushes: int, every_s: float, most: int, life_s: float) -> None:
     folder.joinpath("kafka").mkdir()
     broker = ApacheKafka(folder / "kafka", free_port(), free_port())
     broker.format()
@@ -53,7 +56,7 @@ def _ledger(folder: Path, flushes: int, every_s: float, most: int) -> None:
     try:
         with parts.site(folder, broker.bootstrap) as site:
             load = Load("ledger", time.time_ns(), flushes=flushes)
-            dying: list[parts.Mortal] = [Broker(broker), *(site.parts[name] for name in parts.KILLED)]
+            dying: list[parts.Mortal] = [Broker(broker, life_s), *(site.parts[name] for name in parts.KILLED)]
             killer = parts.Killer(dying, every_s, most)
             tries, obeyed = asyncio.run(parts.traffic(site, load, killer))
             broker.wait(BACK_S)
@@ -67,14 +70,14 @@ def _ledger(folder: Path, flushes: int, every_s: float, most: int) -> None:
 @pytest.mark.nightly
 def test_every_event_is_there_once_where_the_broker_dies_too(tmp_path: Path) -> None:
     """Scaled: about 24,000 events; broker, loop, gateway, history and ClickHouse die in turn, every 3 s."""
-    _ledger(tmp_path, flushes=16, every_s=3.0, most=12)
+    _ledger(tmp_path, flushes=16, every_s=3.0, most=12, life_s=0.0)
 
 
 @pytest.mark.nightly
 @pytest.mark.timeout(3600)
 def test_a_million_events_are_there_once_where_the_broker_dies_too(tmp_path: Path) -> None:
-    """In full."""
-    _ledger(tmp_path, flushes=660, every_s=4.0, most=10_000)
+    """In full; the broker every three minutes."""
+    _ledger(tmp_path, flushes=660, every_s=4.0, most=10_000, life_s=180.0)
 
 
 @pytest.mark.nightly
