@@ -94,7 +94,7 @@ def _found(launcher: Launcher, environ: Mapping[str, str]) -> bool:
 def _number(names: tuple[str, ...], environ: Mapping[str, str]) -> int | None:
     for name in names:
         value = environ.get(name, "").strip()
-        if value.isdigit():
+        if value.isdecimal():
             return int(value)
         if value:
             logger.warning("%s: expected an integer >= 0, got %r; ignoring it", name, value)

@@ -112,13 +112,17 @@ def _format(name: str | None) -> str:
     return name
 
 
+def _is_whole(text: str) -> bool:
+    return text.isdecimal() and len(text) < 10
+
+
 def _revision(text: str) -> int:
-    if not text.isdigit():
+    if not _is_whole(text):
         raise ClickHouseError(27, f"Invalid client_protocol_version {text!r}: expected a whole number")
     return int(text)
 
 
 def _seconds(text: str) -> float:
-    if not text.isdigit() or not 0 < int(text) <= 3600:
+    if not _is_whole(text) or not 0 < int(text) <= 3600:
         raise ClickHouseError(374, f"Invalid session timeout {text!r}: expected whole seconds from 1 to 3600")
     return float(text)

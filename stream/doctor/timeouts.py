@@ -40,7 +40,7 @@ def look(rules: RuleSet, environ: Mapping[str, str]) -> list[Finding]:
     """Compare what emitter, rules, supervisor and torch would do on a machine set up like this."""
     settings = resolve({}, environ=environ)
     given = environ.get(NCCL_WATCHDOG) or str(NCCL_WATCHDOG_S)
-    if not given.replace(".", "", 1).isdigit():
+    if not given.replace(".", "", 1).isdecimal():
         return [error(CHECK, f'{NCCL_WATCHDOG}: expected seconds, got "{given}"', "mend this variable")]
     watchdog = Timeout(float(given), "NCCL's watchdog ends the process after", NCCL_WATCHDOG)
     flush = Timeout(settings.flush_s, "records are sent after", "TRAINWARDEN_FLUSH_S")

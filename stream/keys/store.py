@@ -106,7 +106,7 @@ class KeyStore:
 
     def _successor(self, name: str) -> str:
         stem, _, number = name.rpartition("-")
-        base, last = (stem, int(number)) if stem and number.isdigit() else (name, 1)
+        base, last = (stem, int(number)) if stem and number.isdecimal() else (name, 1)
         taken = {key.name for key in self.keys()}
         while f"{base}-{last + 1}" in taken:
             last += 1

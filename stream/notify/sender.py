@@ -118,7 +118,7 @@ def retry_after(text: str | None, now: Callable[[], float] = time.time) -> float
     """Seconds of a Retry-After header, in either of its forms (RFC 9110, 10.2.3); None where it says none."""
     if not text:
         return None
-    if text.strip().isdigit():
+    if text.strip().isdecimal():
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now())

@@ -67,7 +67,7 @@ def several_nodes(command: Sequence[str]) -> bool:
     """Whether the command says that it is one node's part of a larger run."""
     nodes = _option(command, "--nnodes", "--num_machines", "--num-machines") or "1"
     # torchrun takes MIN:MAX.
-    return any(part.isdigit() and int(part) > 1 for part in nodes.split(":"))
+    return any(part.isdecimal() and int(part) > 1 for part in nodes.split(":"))
 
 
 def name_of(command: Sequence[str]) -> str:

@@ -32,8 +32,6 @@ CONTAINERS = {
     for pod, spec in PODS.items()
     for one in [*spec.get("initContainers", ()), *spec["containers"]]
 }
-MADE_HERE = {"trainwarden"}
-"""ConfigMaps of the kustomization itself."""
 
 
 def _named(one: dict[str, Any]) -> str:
@@ -132,7 +130,7 @@ def test_what_pods_need_is_named_in_the_readme() -> None:
         source["name"] for one in sources for source in one.values() if source.get("optional")
     } | {"trainwarden-operators"}  # fmt: skip
     told = dict(re.findall(r"^\| `(trainwarden[\w-]*)`(, may be missing)? \|", README, re.MULTILINE))
-    assert set(told) == needed | MADE_HERE
+    assert set(told) == needed
     assert {name for name, may_be_missing in told.items() if may_be_missing} == optional
     places = {mount["name"]: mount["mountPath"] for mount in CONTAINERS["loop", "loop"]["volumeMounts"]}
     keys = {one["name"]: one["value"] for one in CONTAINERS["loop", "loop"]["env"]}

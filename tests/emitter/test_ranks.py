@@ -84,9 +84,10 @@ def test_ranks_without_a_run_id_in_common_warn(
     assert "set TRAINWARDEN_RUN_ID" in caplog.text
 
 
-def test_bad_launcher_variable_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
-    """RANK=x is no rank; one line says so."""
-    found = who({"RANK": "x", "WORLD_SIZE": "2"})
+@pytest.mark.parametrize("rank", ["x", "-1", "\N{SUPERSCRIPT TWO}"])
+def test_bad_launcher_variable_is_ignored(rank: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It is no rank; one line says so."""
+    found = who({"RANK": rank, "WORLD_SIZE": "2"})
 
     assert place(found) == (0, 0, 1, None)
-    assert "RANK: expected an integer >= 0, got 'x'; ignoring it" in caplog.text
+    assert f"RANK: expected an integer >= 0, got {rank!r}; ignoring it" in caplog.text

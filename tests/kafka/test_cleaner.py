@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -106,7 +105,7 @@ async def cleaned(kafka: str, topic: str, most: int) -> None:
     await wait_for_async(few, _CLEANED_S, f"{topic} to be compacted to {most} records")
 
 
-def test_the_last_whole_snapshot_survives_and_is_found(kafka: str, tmp_path: Path) -> None:
+def test_the_last_whole_snapshot_survives_and_is_found(kafka: str) -> None:
     """Twelve were taken, and half of one; another worker goes on, and replaces the right ones."""
 
     async def scenario() -> None:

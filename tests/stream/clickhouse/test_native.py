@@ -104,8 +104,9 @@ def test_a_type_that_cannot_be_measured_is_named(clickhouse: Endpoint) -> None:
     assert b"AggregateFunction(sum, UInt64) are not served" in answer.body
 
 
-def test_a_revision_that_is_no_number(clickhouse: Endpoint) -> None:
-    answer = post(clickhouse.url, "SELECT 1", client_protocol_version="new")
+@pytest.mark.parametrize("revision", ["new", "", "-1", "\N{SUPERSCRIPT TWO}", "9" * 5000])
+def test_a_revision_that_is_no_number(clickhouse: Endpoint, revision: str) -> None:
+    answer = post(clickhouse.url, "SELECT 1", client_protocol_version=revision)
     assert code(answer) == "27"
 
 

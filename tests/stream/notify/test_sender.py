@@ -94,7 +94,7 @@ def test_retries_are_bounded() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("7", 7.0), (None, None), ("soon", None), ("-3", None),
+    [("7", 7.0), (None, None), ("soon", None), ("-3", None), ("\N{SUPERSCRIPT TWO}", None),
      (email.utils.formatdate(1000.0, usegmt=True), 10.0), (email.utils.formatdate(900.0, usegmt=True), 0.0)],
 )  # fmt: skip
 def test_both_forms_of_retry_after(text: str | None, seconds: float | None) -> None:
